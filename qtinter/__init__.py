@@ -1,0 +1,24 @@
+"""asyncio (and trio) in Qt programs, Qt in asyncio programs, on every binding of Qt.
+
+To understand the package, read _engine/driver.py first.
+"""
+
+import sys
+
+from ._loops import QiBaseEventLoop as QiBaseEventLoop
+from ._loops import QiDefaultEventLoop as QiDefaultEventLoop
+from ._loops import QiSelectorEventLoop as QiSelectorEventLoop
+from ._loops import new_event_loop as new_event_loop
+from ._policies import QiDefaultEventLoopPolicy as QiDefaultEventLoopPolicy
+from ._policies import QiSelectorEventLoopPolicy as QiSelectorEventLoopPolicy
+from ._runners import QiRunner as QiRunner
+from ._runners import using_asyncio_from_qt as using_asyncio_from_qt
+from ._runners import using_qt_from_asyncio as using_qt_from_asyncio
+from ._tasks import modal as modal
+from ._tasks import run_task as run_task
+
+if sys.platform == "win32":
+    from ._loops import QiProactorEventLoop as QiProactorEventLoop
+    from ._policies import QiProactorEventLoopPolicy as QiProactorEventLoopPolicy
+
+__version__ = "1.0.0.dev0"

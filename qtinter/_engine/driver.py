@@ -1,0 +1,223 @@
+"""Iterate, give way, wake, stop, hand errors over. READ THIS FIRST.
+
+An asyncio loop alternates between waiting and running what is ready. Embedded, it leaves the waiting to Qt:
+
+    plain asyncio   | select ......... | run | select .. | run | select ............... | run |
+    embedded in Qt  | Qt waits         |slice| Qt paints |slice| Qt waits               |slice|
+                      for its own        ^                 ^                              ^
+                      events, our fd,    |                 |                              |
+                      our alarm         fd readable       slice was used up              alarm: a deadline,
+                                                                                         or injected code
+
+A *slice* is a row of iterations (`BaseEventLoop._run_once`, untouched) that ends when an iteration finds nothing
+to do, or when asyncio has had the thread long enough. While Qt has the thread the loop is in one of two states:
+
+    asleep   nothing is ready. Armed: the poller (I/O), the alarm (the next deadline) and `loop._wake`, which
+             injected code calls when it adds work. Whatever comes first ends it.
+    awake    something is ready, or became ready by injected code. The alarm is set to ring at once.
+
+`loop._wake` is this state: it is None unless the loop is asleep, so that `call_soon` pays for one look at an attribute.
+
+Any callback may open a nested Qt loop (a modal dialog), and nobody tells us. So the alarm is always set to ring shortly
+after a slice began. Mostly it rings for nothing; if it rings while an iteration is on the stack, Qt has the thread
+inside that iteration, and the slice that follows is a nested one: see nesting.py.
+
+No exception leaves a function that Qt calls: it is kept, the run ends, and whoever started the run raises it.
+
+Private names of asyncio: checked on Python 3.9 to 3.15.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from time import monotonic
+from typing import Any, Callable
+
+from .. import _qt
+from .interrupts import Interrupts
+from .nesting import Nesting
+
+# How long asyncio may keep the thread before Qt gets its turn. A turn of Qt takes some µs, so this
+# costs about 1 %; it is also what asyncio adds to the lateness of a Qt timer.
+SLICE = 0.0005
+
+# How soon after the beginning of a slice a nested Qt loop is noticed. Bounds the cost of spurious
+# alarms, a few µs each, and the time for which the other tasks stand still.
+NOTICE_NESTING = 0.005
+
+# How often code that is held back for somebody who does not report back is tried again.
+RETRY = 0.02
+
+
+class Driver:
+    """One run of a logical loop in the physical loop of its thread; exists while the run lasts.
+
+    Args:
+        loop: the logical loop.
+        iterate: asyncio's `_run_once` of that loop.
+        qt_loop: the physical loop that this run executes (nested mode), or None if the application
+            executes it (attached mode).
+        handle_sigint: whether Ctrl-C ends the run; see interrupts.py.
+    """
+
+    def __init__(
+        self,
+        loop: Any,
+        iterate: Callable[[], None],
+        qt_loop: _qt.EventLoop | None,
+        *,
+        handle_sigint: bool,
+    ) -> None:
+        self._loop = loop
+        self._iterate = iterate
+        self._qt_loop = qt_loop
+        self._multiplexer = loop._selector
+        self._thread_id = threading.get_ident()
+        self._deadline = math.inf
+        self._depth = 0  # Iterations on the stack.
+        self._level = 0  # Qt event loops on the stack when the innermost slice began.
+        self._run_level = 0  # Qt event loops on the stack while this run's own is the innermost.
+        self._has_begun = False
+        self._is_over = False
+        self.error: BaseException | None = None
+        self._nesting = Nesting(loop)
+        self._alarm = _qt.Alarm(self._alarm_rang)
+        self._poller = self._multiplexer.open_poller(loop, self._io_ready, self.wake)
+        self._interrupts = Interrupts(self, loop, is_open=handle_sigint)
+        self._alarm.set_now()
+
+    def run(self) -> None:
+        """Loop thread, nested mode. Execute the physical loop until the run ends or Qt leaves it."""
+        assert self._qt_loop is not None
+        self._run_level = _qt.loop_level() + 1
+        self._qt_loop.run(lambda: self._has_begun)
+
+    def close(self) -> None:
+        """Loop thread, outside iterations. Detach from Qt."""
+        self._interrupts.close()
+        self._is_over = True
+        self._loop._wake = None
+        self._alarm.close()
+        self._multiplexer.close_poller()
+        self._nesting.close()
+
+    # What others ask for.
+
+    def is_on_stack(self) -> bool:
+        """Loop thread. Tell whether the logical loop is running the caller."""
+        return self._depth > 0 or asyncio.current_task(self._loop) is not None
+
+    def is_iterating(self) -> bool:
+        """Loop thread. Tell whether Python code of the logical loop has the thread, not Qt."""
+        return self._depth > 0 and _qt.loop_level() == self._level
+
+    def is_outside(self) -> bool:
+        """Loop thread. Tell whether the code that started an attached run has the thread."""
+        return self._qt_loop is None and _qt.loop_level() == 0
+
+    def wake(self) -> None:
+        """Any thread, while asleep. Make sure that an iteration will run soon."""
+        if threading.get_ident() == self._thread_id:
+            self._loop._wake = None
+            self._alarm.set_now()
+        else:
+            # call_soon() from a wrong thread, an error that asyncio reports in debug mode only.
+            # Nothing is lost by it, and Qt timers stay untouched.
+            self._loop._write_to_self()
+
+    def fail(self, error: BaseException) -> None:
+        """Loop thread. End the run, which then raises `error`."""
+        if self.error is None:
+            self.error = error
+        self._is_over = True
+        self._loop._stopping = True  # An iteration further down the stack is to be the last.
+        self._leave(dialogs=True)
+
+    def renew_wakeup_fd(self) -> None:
+        """Loop thread. asyncio may have reset the wake-up fd of the signal module."""
+        self._interrupts.renew()
+
+    # Called by Qt, in the loop's thread.
+
+    def _alarm_rang(self) -> None:
+        if self._loop._wake is not None and monotonic() < self._deadline:
+            self._alarm.set(self._deadline)  # It was set early, for a nested Qt loop.
+        else:
+            self._run_slice()
+
+    def _io_ready(self) -> None:
+        # Awake between slices, the alarm is about to ring: Qt shall have its turn first.
+        if self._loop._wake is not None or self._depth:
+            self._run_slice()
+
+    def _run_slice(self) -> None:
+        if self._is_over:
+            return
+        try:
+            if self.is_on_stack():
+                with self._nesting:
+                    self._slice()
+                    self._nesting.settle()
+                    self._give_way()
+            else:
+                self._slice()
+                self._nesting.settle()
+                if self._loop._stopping:
+                    self._stop()
+                self._give_way()
+        except BaseException as error:
+            self.fail(error)
+
+    def _slice(self) -> None:
+        loop, multiplexer, iterate = self._loop, self._multiplexer, self._iterate
+        loop._wake = None
+        self._has_begun = True
+        began = monotonic()
+        self._alarm.set(began + NOTICE_NESTING)
+        outer_level, self._level = self._level, _qt.loop_level()
+        self._depth += 1
+        try:
+            while True:
+                iterate()
+                if loop._stopping or monotonic() - began >= SLICE:
+                    break
+                # The iteration would have waited. If it ran something all the same, because a
+                # timer became due in between, that may have made something ready.
+                if multiplexer.patience != 0 and not loop._ready:
+                    break
+        finally:
+            self._depth -= 1
+            self._level = outer_level
+
+    # Between slices.
+
+    def _give_way(self) -> None:
+        patience = self._multiplexer.patience
+        if patience == 0 or self._loop._ready:
+            self._alarm.set_now()
+            return
+        if self._depth == 0 and self._nesting.is_holding():
+            # No iteration below us will notice that the code in the way has returned.
+            patience = RETRY if patience is None else min(patience, RETRY)
+        # Fall asleep.
+        self._deadline = math.inf if patience is None else monotonic() + patience
+        self._alarm.set(self._deadline)
+        self._poller.arm()
+        self._loop._wake = self.wake
+
+    def _stop(self) -> None:
+        if self._qt_loop is None:
+            # The application's loop returns, but the logical loop stays: it may be executed again.
+            self._loop._stopping = False
+        else:
+            self._is_over = True
+        self._leave(dialogs=False)
+
+    def _leave(self, *, dialogs: bool) -> None:
+        """Make the physical loop return to whoever executes it; with the loops nested in it?"""
+        if self._qt_loop is not None:
+            self._qt_loop.leave()
+        if self._qt_loop is None or (dialogs and _qt.loop_level() > self._run_level):
+            _qt.leave_event_loops()

@@ -1,0 +1,205 @@
+"""A selector and a proactor that answer at once while their loop is embedded in Qt.
+
+asyncio's iteration begins with `select(timeout)`. Embedded, it must not block: it answers what is
+ready now, which may be nothing, and keeps in `patience` how long the iteration would have waited.
+The driver lets Qt do that waiting. With no driver (`poller` is None) both behave as asyncio's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import sys
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Tuple
+
+from .pollers import NotifierPoller, Poller, ThreadPoller
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
+
+EventList = List[Tuple[selectors.SelectorKey, int]]
+
+
+class EmbeddedSelector(selectors.BaseSelector):
+    """Any selector of the standard library, usable by an embedded loop."""
+
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        self._selector = selector
+        self._set_aside: dict[int, selectors.SelectorKey] = {}
+        self.poller: Poller | None = None
+        self.patience: float | None = 0
+        self.screen: Callable[[EventList], EventList] | None = None
+
+    def open_poller(self, loop: Any, ready: Callable[[], None], wake: Callable[[], None]) -> Poller:
+        """Loop thread. Start to wait inside Qt.
+
+        Args:
+            loop: the loop whose selector this is.
+            ready: called in Qt when there is I/O.
+            wake: called when the poller was recalled, so that an iteration arms it again.
+        """
+        self._wake = wake
+        fileno = getattr(self._selector, "fileno", None)
+        if fileno is not None:
+            self.poller = NotifierPoller(fileno(), ready)
+        else:
+            self.poller = ThreadPoller(
+                self._selector.select, loop._write_to_self, ready, shares=False
+            )
+        return self.poller
+
+    def close_poller(self) -> None:
+        """Loop thread. Block in `select` again, as asyncio's own loops do."""
+        poller, self.poller = self.poller, None
+        if poller is not None:
+            poller.close()
+        self._bring_back()
+
+    def select(self, timeout: float | None = None) -> EventList:
+        """Answer the events of now; leave the waiting to Qt."""
+        if self.poller is None:
+            return self._selector.select(timeout)
+        self.poller.recall()
+        events = self._selector.select(0)
+        if events:
+            self.patience = 0
+            if self.screen is not None:
+                return self.screen(events)
+        else:
+            self.patience = timeout
+        return events
+
+    # Nested Qt loops: an fd whose callback cannot run now would make its level-triggered
+    # readiness spin, so it leaves the selector for a while. Nobody notices: it is brought back before
+    # anybody looks.
+
+    def set_aside(self, key: selectors.SelectorKey, events: int) -> None:
+        """Stop watching `events` of a registered fd until `bring_back()`."""
+        self._set_aside.setdefault(key.fd, key)
+        remaining = key.events & ~events
+        if remaining:
+            self._selector.modify(key.fileobj, remaining, key.data)
+        else:
+            self._selector.unregister(key.fileobj)
+
+    def has_set_aside(self) -> bool:
+        """Tell whether something is set aside."""
+        return bool(self._set_aside)
+
+    def bring_back(self) -> None:
+        """Watch again what was set aside."""
+        if self._set_aside:
+            self._before_change()
+
+    def _bring_back(self) -> None:
+        while self._set_aside:
+            fd, key = self._set_aside.popitem()
+            try:
+                if fd in self._selector.get_map():
+                    self._selector.modify(key.fileobj, key.events, key.data)
+                else:
+                    self._selector.register(key.fileobj, key.events, key.data)
+            except (OSError, ValueError):
+                pass  # Closed meanwhile: an fd that nobody can be waiting for.
+
+    def _before_change(self) -> None:
+        # A helper thread inside the selector would neither see the change nor stand it.
+        if self.poller is not None and self.poller.recall():
+            self._wake()
+        self._bring_back()
+
+    def register(
+        self, fileobj: FileDescriptorLike, events: int, data: Any = None
+    ) -> selectors.SelectorKey:
+        self._before_change()
+        return self._selector.register(fileobj, events, data)
+
+    def unregister(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
+        self._before_change()
+        return self._selector.unregister(fileobj)
+
+    def modify(
+        self, fileobj: FileDescriptorLike, events: int, data: Any = None
+    ) -> selectors.SelectorKey:
+        self._before_change()
+        return self._selector.modify(fileobj, events, data)
+
+    def get_key(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
+        self._bring_back()
+        return self._selector.get_key(fileobj)
+
+    def get_map(self) -> Mapping[FileDescriptorLike, selectors.SelectorKey]:
+        self._bring_back()
+        return self._selector.get_map()
+
+    def close(self) -> None:
+        self.close_poller()
+        self._selector.close()
+
+
+if sys.platform == "win32":
+    import _overlapped
+    import _winapi
+
+    # The address of the packet that ends the helper thread's wait. Not 0, which asyncio's own poll takes
+    # for an error, and no address of an overlapped object.
+    _RETURN = 1
+
+    class EmbeddedProactor(asyncio.IocpProactor):
+        """asyncio's proactor, usable by an embedded loop.
+
+        The completion port may be used by two threads, so the helper takes one packet, which it posts back: asyncio
+        finds it there, and reads the result from the overlapped object, not from the packet.
+        """
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.poller: Poller | None = None
+            self.patience: float | None = 0
+            self.screen: Callable[[EventList], EventList] | None = None
+
+        def open_poller(
+            self, loop: Any, ready: Callable[[], None], wake: Callable[[], None]
+        ) -> Poller:
+            """Loop thread. Start to wait inside Qt, which calls `ready`."""
+            self.poller = ThreadPoller(self._await_packet, self._post_return, ready, shares=True)
+            return self.poller
+
+        def close_poller(self) -> None:
+            """Loop thread. Block in `select` again, as asyncio's own loops do."""
+            poller, self.poller = self.poller, None
+            if poller is not None:
+                poller.close()
+
+        def select(self, timeout: float | None = None) -> Any:
+            """Answer the completions of now; leave the waiting to Qt."""
+            if self.poller is None:
+                return super().select(timeout)
+            events = super().select(0)
+            self.patience = 0 if events else timeout
+            return events
+
+        # Nothing is ever set aside: completions do not repeat themselves.
+
+        def has_set_aside(self) -> bool:
+            return False
+
+        def bring_back(self) -> None:
+            pass
+
+        def close(self) -> None:
+            self.close_poller()
+            super().close()
+
+        def _await_packet(self) -> bool:
+            # Helper thread.
+            packet = _overlapped.GetQueuedCompletionStatus(self._iocp, _winapi.INFINITE)
+            _, transferred, key, address = packet
+            if address == _RETURN:
+                return False
+            _overlapped.PostQueuedCompletionStatus(self._iocp, transferred, key, address)
+            return True
+
+        def _post_return(self) -> None:
+            # Key 0: asyncio closes any other key of an unknown packet as a handle.
+            _overlapped.PostQueuedCompletionStatus(self._iocp, 0, 0, _RETURN)

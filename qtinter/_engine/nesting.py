@@ -1,0 +1,138 @@
+"""What makes an iteration safe inside another one: nested Qt loops keep asyncio running.
+
+A coroutine that calls `QDialog.exec()` blocks the iteration that runs it. Qt goes on and calls the driver again,
+which runs a *nested slice*: iterations that overtake the blocked one. Four things would go wrong.
+
+1. *The current task.* The blocked task is still current, and asyncio refuses to enter another one. It steps
+   aside for the slice and is put back afterwards. (The eager first step of a task needs this even though no
+   iteration is on the stack.)
+2. *The count.* The blocked iteration counted its ready handles and will `popleft()` that many, but they are gone: the
+   nested slice has run them. From then on `popleft()` of an empty queue gives a cancelled handle, which asyncio skips.
+3. *Contexts.* A contextvars context cannot be entered twice. A handle with a context that blocked code has entered (a task created with
+   the same context, a reader callback that is itself on the stack) would fail with "cannot enter context" and be lost. It is
+   held back until the iteration below has ended; an fd whose callback is held back leaves the selector, or its
+   readiness would spin.
+4. *stop().* It takes effect when the outermost iteration has ended. Until then it is hidden from the nested slices, for asyncio
+   does not wait for anything while it is stopping.
+
+In an ordinary slice none of this exists: `popleft` and `screen` are put in place by the first nested slice and
+removed when the outermost iteration has ended.
+
+Private names of asyncio (`_ready`, `Handle._context`, `Handle._cancelled`, `_stopping`): checked on Python 3.9 to 3.15.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextvars
+import selectors
+from types import TracebackType
+from typing import Any, Deque
+
+from .._compat import swap_current_task
+from .multiplexers import EventList
+
+
+class ReadyQueue(Deque[asyncio.Handle]):
+    """asyncio's queue of ready handles, whose instances may be given another `popleft`."""
+
+
+def _can_enter(context: contextvars.Context) -> bool:
+    try:
+        context.run(_nothing)
+    except RuntimeError:
+        return False
+    return True
+
+
+def _nothing() -> None:
+    pass
+
+
+class Nesting:
+    """Context manager around each nested slice; lives as long as its driver."""
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+        self._ready: ReadyQueue = loop._ready
+        self._multiplexer = loop._selector
+        self._held: list[asyncio.Handle] = []
+        self._has_overtaken = False
+        self._gap = asyncio.Handle(_nothing, (), loop)
+        self._gap.cancel()
+        # What is to be put back, one entry for each nested slice on the stack.
+        self._aside: list[tuple[asyncio.Task[Any] | None, bool]] = []
+
+    def __enter__(self) -> None:
+        task = swap_current_task(self._loop, None)
+        self._aside.append((task, self._loop._stopping))
+        self._loop._stopping = False
+        self._ready.popleft = self._popleft  # type: ignore[method-assign]
+        self._multiplexer.screen = self._screen
+        self._release()
+        self._has_overtaken = False
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        task, was_stopping = self._aside.pop()
+        self._loop._stopping |= was_stopping
+        swap_current_task(self._loop, task)
+        # For the slice below: what its last select() said is out of date.
+        self._has_overtaken = True
+        self._multiplexer.patience = 0
+
+    def settle(self) -> None:
+        """At the end of a slice, some iterations of which may have been overtaken."""
+        if self._has_overtaken:
+            self._has_overtaken = False
+            self._release()
+            if not self._aside:
+                self._restore()
+
+    def is_holding(self) -> bool:
+        """Tell whether something waits for blocked code to return."""
+        return bool(self._held or self._multiplexer.has_set_aside() or any(s for _, s in self._aside))
+
+    def close(self) -> None:
+        """The run is over."""
+        self._release()
+        self._restore()
+
+    def _restore(self) -> None:
+        self._multiplexer.screen = None
+        vars(self._ready).pop("popleft", None)
+
+    def _release(self) -> None:
+        self._ready.extendleft(reversed(self._held))
+        self._held.clear()
+        self._multiplexer.bring_back()
+
+    def _popleft(self) -> asyncio.Handle:
+        try:
+            handle = collections.deque.popleft(self._ready)
+        except IndexError:
+            return self._gap
+        if handle._cancelled or _can_enter(handle._context):  # type: ignore[attr-defined]
+            return handle
+        self._held.append(handle)
+        return self._gap
+
+    def _screen(self, events: EventList) -> EventList:
+        """Keep events from callbacks that cannot run now."""
+        passed: EventList = []
+        for key, mask in events:
+            reader, writer = key.data
+            blocked = 0
+            for flag, handle in ((selectors.EVENT_READ, reader), (selectors.EVENT_WRITE, writer)):
+                if mask & flag and handle is not None and not _can_enter(handle._context):
+                    blocked |= flag
+            if blocked:
+                self._multiplexer.set_aside(key, blocked)
+            if mask & ~blocked:
+                passed.append((key, mask & ~blocked))
+        return passed

@@ -1,0 +1,111 @@
+"""What waits inside Qt for I/O while the loop is asleep: a notifier, or a helper thread.
+
+An epoll or kqueue fd is readable when any fd registered in it is, so one QSocketNotifier does for all.
+Only what has no such fd (IOCP, select(), poll()) is waited for in a thread, which has to fight for the GIL.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Callable, Protocol
+
+from .. import _qt
+
+
+class Poller(Protocol):
+    """Calls `ready()` in Qt when there is I/O, at least once after each `arm()`."""
+
+    def arm(self) -> None:
+        """Loop thread. The loop falls asleep."""
+
+    def recall(self) -> bool:
+        """Loop thread. Take the selector back; tell whether something was waiting in it."""
+
+    def close(self) -> None:
+        """Loop thread. End all waiting."""
+
+
+class NotifierPoller:
+    """Lets Qt watch the selector's own fd, all the time: there is nothing to arm."""
+
+    def __init__(self, fd: int, ready: Callable[[], None]) -> None:
+        self._notifier = _qt.ReadNotifier(fd, ready)
+        self.close = self._notifier.close
+
+    def arm(self) -> None:
+        """Level-triggered: readiness that came meanwhile is reported as well."""
+
+    def recall(self) -> bool:
+        """Looking at a selector from two sides does no harm."""
+        return False
+
+
+class ThreadPoller:
+    """Waits in a helper thread: sent out by `arm()`, it waits once, reports once, and rests.
+
+    Args:
+        wait: blocks until there is I/O; run by the helper. May return without any.
+        interrupt: makes `wait` return soon; run by the loop's thread.
+        ready: called in Qt, in the loop's thread, when `wait` returned by itself.
+        shares: the loop may use the selector while the helper waits in it.
+    """
+
+    def __init__(
+        self,
+        wait: Callable[[], Any],
+        interrupt: Callable[[], None],
+        ready: Callable[[], None],
+        *,
+        shares: bool,
+    ) -> None:
+        self._wait = wait
+        self._interrupt = interrupt
+        self._shares = shares
+        self._doorbell = _qt.doorbell(ready)
+        self._go = threading.Semaphore(0)
+        self._back = threading.Semaphore(0)
+        self._is_out = False
+        self._is_recalled = False
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._run, name="qtinter poller", daemon=True)
+        self._thread.start()
+
+    def arm(self) -> None:
+        if self._is_out and self._back.acquire(blocking=False):
+            self._is_out = False
+        if not self._is_out:
+            self._is_out = True
+            self._is_recalled = False
+            self._go.release()
+
+    def recall(self) -> bool:
+        if self._shares or not self._is_out:
+            return False
+        self._fetch()
+        return True
+
+    def close(self) -> None:
+        self._is_closing = True
+        if self._is_out:
+            self._fetch()
+        self._go.release()
+        self._thread.join()
+        self._doorbell.close()
+
+    def _fetch(self) -> None:
+        self._is_recalled = True  # The helper then does not ring: nobody has to be told.
+        if not self._back.acquire(blocking=False):
+            self._interrupt()
+            self._back.acquire()
+        self._is_out = False
+
+    def _run(self) -> None:
+        # Helper thread.
+        while True:
+            self._go.acquire()
+            if self._is_closing:
+                return
+            self._wait()
+            self._back.release()
+            if not self._is_recalled:
+                self._doorbell.ring()

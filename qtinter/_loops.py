@@ -1,0 +1,197 @@
+"""The logical loops: asyncio's own loops, embedded in Qt while they run.
+
+Not done here: how they are embedded (_engine/driver.py) and who attaches them (_runners.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import selectors
+import sys
+import time
+from typing import Any, Callable
+
+from . import _qt
+from ._compat import begin_run, end_run
+from ._engine.driver import Driver
+from ._engine.multiplexers import EmbeddedSelector
+from ._engine.nesting import ReadyQueue
+
+if sys.platform == "win32":
+    from ._engine.multiplexers import EmbeddedProactor
+
+
+class QiBaseEventLoop(asyncio.BaseEventLoop):
+    """What all logical loops have in common.
+
+    `run_forever()` and what is built on it (`run_until_complete`, `asyncio.run`) execute a QEventLoop: nested mode. If Qt leaves
+    it, because of `QCoreApplication.quit()` for example, the run stops as if `stop()` had been called.
+
+    Raises:
+        RuntimeError: `run_forever()` when there is no application object.
+    """
+
+    # Not a Python function, which saves asyncio some 40 ns wherever it asks for the time.
+    time = staticmethod(time.monotonic)  # type: ignore[assignment]
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._ready = ReadyQueue(self._ready)  # type: ignore[has-type]
+        self._driver: Driver | None = None
+        self._was_embedded = False
+        # While the loop is asleep: what injected code has to call when it adds work.
+        self._wake: Callable[[], None] | None = None
+
+    # Nested mode.
+
+    def _run_once(self) -> None:
+        """Run everything: asyncio's run_forever() takes a whole run in Qt for one iteration.
+
+        So all that asyncio does around its iterations is done by asyncio, on every version.
+        """
+        if self._was_embedded and not _qt.has_application():
+            self._iteration()  # A native run: somebody cleans up after the application is gone.
+            return
+        _qt.require_application("a Qt-backed event loop")
+        driver = self._embed(_qt.EventLoop())
+        try:
+            driver.run()
+        finally:
+            self._disembed()
+        self._stopping = True  # Also if it was Qt that left the run.
+        if driver.error is not None:
+            raise driver.error
+
+    # Attached mode.
+
+    def attach(self, *, handle_sigint: bool = True) -> None:
+        """For QiRunner: become the running loop, iterated by whatever Qt loop this thread executes.
+
+        KeyboardInterrupt and SystemExit make Qt leave its loops; `detach()` returns them.
+        """
+        _qt.require_application("a Qt-backed event loop")
+        _qt.ensure_dispatcher()
+        begin_run(self)
+        self._embed(None, handle_sigint=handle_sigint)
+
+    def detach(self) -> BaseException | None:
+        """For QiRunner: undo `attach()`; return what ended the run, if anything.
+
+        Raises:
+            RuntimeError: called by code that the loop itself is running.
+        """
+        assert self._driver is not None
+        if self._driver.is_on_stack():
+            raise RuntimeError(
+                "the loop cannot be closed by code that it is running; leave Qt's loop first "
+                "(QCoreApplication.quit()), or close it in a slot or after app.exec()"
+            )
+        error = self._driver.error
+        self._disembed()
+        end_run(self)
+        return error
+
+    def fail(self, error: BaseException) -> None:
+        """For code that Qt calls: end the run, which raises `error`; nothing may be raised into Qt."""
+        if self._driver is not None:
+            self._driver.fail(error)
+        else:
+            self.call_exception_handler(
+                {"message": "exception after the event loop had ended", "exception": error}
+            )
+
+    def _embed(self, qt_loop: _qt.EventLoop | None, *, handle_sigint: bool = True) -> Driver:
+        self._was_embedded = True
+        self._driver = Driver(self, self._iteration, qt_loop, handle_sigint=handle_sigint)
+        return self._driver
+
+    def _disembed(self) -> None:
+        assert self._driver is not None
+        self._driver.close()
+        self._driver = None
+
+    @property
+    def _iteration(self) -> Callable[[], None]:
+        """asyncio's own iteration."""
+        iterate: Callable[[], None] = super()._run_once  # type: ignore[misc]
+        return iterate
+
+    # Injected code. While the loop is asleep, whatever adds work wakes it. Not so in _call_soon(),
+    # which call_soon_threadsafe() shares: that one writes to the self-pipe, which the poller sees.
+
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        if self._debug or self._closed:
+            handle = super().call_soon(callback, *args, context=context)
+            if handle._source_traceback:
+                del handle._source_traceback[-1]
+        else:
+            # What asyncio does after these two checks, with one call less.
+            handle = self._call_soon(callback, args, context)
+        if self._wake is not None:
+            self._wake()
+        return handle
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        timer = super().call_at(when, callback, *args, context=context)
+        if timer._source_traceback:
+            del timer._source_traceback[-1]
+        if self._wake is not None:
+            self._wake()
+        return timer
+
+    def stop(self) -> None:
+        super().stop()
+        if self._wake is not None:
+            self._wake()
+
+
+class QiSelectorEventLoop(QiBaseEventLoop, asyncio.SelectorEventLoop):
+    """asyncio's selector event loop, embedded in Qt while it runs.
+
+    Args:
+        selector: the selector to use, None for the default one of the selectors module. One with an fd of
+            its own (epoll, kqueue) is waited for by Qt itself, any other by a helper thread.
+    """
+
+    def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
+        super().__init__(EmbeddedSelector(selector or selectors.DefaultSelector()))
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        removed = super().remove_signal_handler(sig)
+        if self._driver is not None:
+            self._driver.renew_wakeup_fd()
+        return removed
+
+
+if sys.platform == "win32":
+
+    class QiProactorEventLoop(QiBaseEventLoop, asyncio.ProactorEventLoop):
+        """asyncio's proactor event loop (IOCP), embedded in Qt while it runs; Windows only."""
+
+        def __init__(self) -> None:
+            super().__init__(EmbeddedProactor())
+
+    QiDefaultEventLoop = QiProactorEventLoop
+else:
+    QiDefaultEventLoop = QiSelectorEventLoop
+
+
+def new_event_loop() -> QiBaseEventLoop:
+    """Return a new Qt-backed loop of the kind asyncio uses by default on this platform.
+
+    For use as `loop_factory` of asyncio.run, asyncio.Runner, pytest-asyncio or anyio.
+
+    Raises:
+        RuntimeError: there is no application object.
+    """
+    _qt.require_application("new_event_loop()")
+    return QiDefaultEventLoop()

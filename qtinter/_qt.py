@@ -1,0 +1,192 @@
+"""The only door to Qt: what the package needs of QtCore, alike on every binding.
+
+`QtCore` is looked up in qtpy on first use, so that importing qtinter imports no binding.
+Differences between bindings live here, each as one named function. Milliseconds exist only here.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Callable
+
+if TYPE_CHECKING:
+    from qtpy import QtCore
+
+_LONGEST_TIMER = 24 * 3600 * 1000  # Qt counts milliseconds in a 32-bit int.
+
+
+def __getattr__(name: str) -> Any:
+    """Import QtCore when it is first asked for."""
+    if name == "QtCore":
+        from qtpy import QtCore
+
+        globals()["QtCore"] = QtCore
+        return QtCore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+# The module object gives access to the lazy attribute from inside the module, where a plain
+# global name would not go through __getattr__.
+_lazy = sys.modules[__name__]
+
+
+def has_application() -> bool:
+    """Tell whether there is an application object."""
+    return _lazy.QtCore.QCoreApplication.instance() is not None
+
+
+def require_application(what: str) -> None:
+    """Raise RuntimeError if `what` is used before there is an application object."""
+    if not has_application():
+        raise RuntimeError(
+            f"{what} needs an application object and there is none; create a QCoreApplication, "
+            "QGuiApplication or QApplication first and keep a reference to it"
+        )
+
+
+def milliseconds(seconds: float) -> int:
+    """Whole milliseconds that are not shorter than `seconds`, within what a Qt timer can count."""
+    return math.ceil(min(max(seconds * 1000, 0), _LONGEST_TIMER))
+
+
+class Alarm:
+    """Calls back once, soon after the earliest of the times it was set to.
+
+    One precise single-shot QTimer. Times are those of time.monotonic(). A timer that is already
+    set to ring earlier is left alone: the caller then gets an early call, which costs less than
+    moving the timer each time. A QTimer that is started again may fire inside a nested Qt loop even
+    if that loop was opened from its own timeout, on all bindings.
+    """
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+        self._due = math.inf
+        self._timer = _lazy.QtCore.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setTimerType(_lazy.QtCore.Qt.PreciseTimer)
+        self._timer.timeout.connect(self._ring)
+
+    def set(self, when: float) -> None:
+        """Ring at `when` or earlier."""
+        if when < self._due:
+            self._due = when
+            self._timer.start(milliseconds(when - time.monotonic()))
+
+    def set_now(self) -> None:
+        """Ring as soon as Qt has the thread."""
+        if self._due > 0.0:
+            self._due = 0.0
+            self._timer.start(0)
+
+    def close(self) -> None:
+        """Ring no more."""
+        self._due = -math.inf
+        self._timer.stop()
+        self._timer.timeout.disconnect(self._ring)
+
+    def _ring(self) -> None:
+        self._due = math.inf
+        self._callback()
+
+
+class ReadNotifier:
+    """Calls back in Qt whenever `fd` is readable."""
+
+    def __init__(self, fd: int, callback: Callable[..., None]) -> None:
+        # The arguments of `activated` differ between bindings and versions; nobody needs them.
+        kind = _lazy.QtCore.QSocketNotifier
+        self._callback = callback
+        self._notifier = kind(fd, getattr(kind, "Type", kind).Read)
+        self._notifier.activated.connect(self._activated)
+
+    def close(self) -> None:
+        """Stop watching; must come before the fd is closed."""
+        self._notifier.setEnabled(False)
+        self._notifier.activated.disconnect(self._activated)
+
+    def _activated(self, *_: object) -> None:
+        self._callback()
+
+
+@functools.lru_cache(maxsize=None)
+def _doorbell_type() -> Any:
+    core = _lazy.QtCore
+
+    class Doorbell(core.QObject):  # type: ignore[misc, name-defined]
+        """Receiver of the event that another thread posts."""
+
+        def __init__(self, callback: Callable[[], None]) -> None:
+            super().__init__()
+            self._callback: Callable[[], None] | None = callback
+
+        def ring(self) -> None:
+            """Any thread."""
+            core.QCoreApplication.postEvent(self, core.QEvent(core.QEvent.User))
+
+        def close(self) -> None:
+            """Loop thread. A ring that is still on its way does nothing."""
+            self._callback = None
+
+        def customEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+            if self._callback is not None:
+                self._callback()
+
+    return Doorbell
+
+
+def doorbell(callback: Callable[[], None]) -> Any:
+    """An object whose `ring()`, called in any thread, calls `callback` in this thread's Qt loop."""
+    return _doorbell_type()(callback)
+
+
+def call_soon(callback: Callable[[], None]) -> None:
+    """Call `callback` once from this thread's Qt loop. It must not raise."""
+    _lazy.QtCore.QTimer.singleShot(0, callback)
+
+
+def loop_level() -> int:
+    """How many Qt event loops of this thread are being executed, one inside the other."""
+    level: int = _lazy.QtCore.QThread.currentThread().loopLevel()
+    return level
+
+
+def ensure_dispatcher() -> None:
+    """Give this thread an event dispatcher, which a thread not started by Qt has not."""
+    _lazy.QtCore.QEventLoop()
+
+
+def leave_event_loops() -> None:
+    """Make every Qt event loop that this thread is executing return."""
+    if threading.current_thread() is threading.main_thread():
+        _lazy.QtCore.QCoreApplication.exit()
+    else:
+        _lazy.QtCore.QThread.currentThread().exit()
+
+
+class EventLoop:
+    """A QEventLoop that runs until `leave()`, also after QCoreApplication.quit()."""
+
+    def __init__(self) -> None:
+        self._loop = _lazy.QtCore.QEventLoop()
+        self._left = False
+
+    def run(self, has_begun: Callable[[], bool]) -> None:
+        """Run until `leave()` is called or Qt leaves all its loops.
+
+        `has_begun` tells whether anything of ours has run. If nothing has and exec() returns -1,
+        Qt refuses to execute loops: QCoreApplication.quit() and exit() set a flag that only
+        QCoreApplication.exec() resets. Clean-up must still run, so events are processed by hand.
+        """
+        if self._loop.exec_() == -1 and not has_begun():
+            flags = _lazy.QtCore.QEventLoop.AllEvents | _lazy.QtCore.QEventLoop.WaitForMoreEvents
+            while not self._left:
+                self._loop.processEvents(flags)
+
+    def leave(self) -> None:
+        """Make `run()` return."""
+        self._left = True
+        self._loop.exit()
