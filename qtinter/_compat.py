@@ -10,7 +10,8 @@ import contextlib
 import contextvars
 import sys
 import threading
-from typing import Any, Coroutine
+from collections.abc import Coroutine
+from typing import Any
 
 # Swapping the current task. The C implementation is the one exported by asyncio.tasks.
 if sys.version_info >= (3, 12):

@@ -121,7 +121,10 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
     # which call_soon_threadsafe() shares: that one writes to the self-pipe, which the poller sees.
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+        self,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
         if self._debug or self._closed:
             handle = super().call_soon(callback, *args, context=context)

@@ -1,37 +1,42 @@
 """The only door to Qt: what the package needs of QtCore, alike on every binding.
 
-`QtCore` is looked up in qtpy on first use, so that importing qtinter imports no binding.
+qtpy chooses the binding on first use, so that importing qtinter imports none. Its QtCore comes straight from the
+binding: `qtpy.QtCore` imports QtGui as well, which needs libGL where there may be no display (qtpy 2.4.3).
 Differences between bindings live here, each as one named function. Milliseconds exist only here.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import math
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Callable
-
-if TYPE_CHECKING:
-    from qtpy import QtCore
+from typing import Any, Callable
 
 _LONGEST_TIMER = 24 * 3600 * 1000  # Qt counts milliseconds in a 32-bit int.
 
 
 def __getattr__(name: str) -> Any:
-    """Import QtCore when it is first asked for."""
+    """Import the binding's QtCore when it is first asked for."""
     if name == "QtCore":
-        from qtpy import QtCore
+        import qtpy
 
-        globals()["QtCore"] = QtCore
-        return QtCore
+        module = importlib.import_module(f"{qtpy.API_NAME}.QtCore")
+        globals()["QtCore"] = module
+        return module
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 # The module object gives access to the lazy attribute from inside the module, where a plain
 # global name would not go through __getattr__.
 _lazy = sys.modules[__name__]
+
+
+def _enum(scope: type, name: str, member: str) -> Any:
+    """`scope.name.member`, which PyQt5 knows as `scope.member` only, and PyQt6 by its full name only."""
+    return getattr(getattr(scope, name), member, None) or getattr(scope, member)
 
 
 def has_application() -> bool:
@@ -67,7 +72,7 @@ class Alarm:
         self._due = math.inf
         self._timer = _lazy.QtCore.QTimer()
         self._timer.setSingleShot(True)
-        self._timer.setTimerType(_lazy.QtCore.Qt.PreciseTimer)
+        self._timer.setTimerType(_enum(_lazy.QtCore.Qt, "TimerType", "PreciseTimer"))
         self._timer.timeout.connect(self._ring)
 
     def set(self, when: float) -> None:
@@ -100,7 +105,7 @@ class ReadNotifier:
         # The arguments of `activated` differ between bindings and versions; nobody needs them.
         kind = _lazy.QtCore.QSocketNotifier
         self._callback = callback
-        self._notifier = kind(fd, getattr(kind, "Type", kind).Read)
+        self._notifier = kind(fd, _enum(kind, "Type", "Read"))
         self._notifier.activated.connect(self._activated)
 
     def close(self) -> None:
@@ -112,9 +117,10 @@ class ReadNotifier:
         self._callback()
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _doorbell_type() -> Any:
     core = _lazy.QtCore
+    ring = _enum(core.QEvent, "Type", "User")
 
     class Doorbell(core.QObject):  # type: ignore[misc, name-defined]
         """Receiver of the event that another thread posts."""
@@ -125,13 +131,13 @@ def _doorbell_type() -> Any:
 
         def ring(self) -> None:
             """Any thread."""
-            core.QCoreApplication.postEvent(self, core.QEvent(core.QEvent.User))
+            core.QCoreApplication.postEvent(self, core.QEvent(ring))
 
         def close(self) -> None:
             """Loop thread. A ring that is still on its way does nothing."""
             self._callback = None
 
-        def customEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        def customEvent(self, event: Any) -> None:
             if self._callback is not None:
                 self._callback()
 
@@ -181,8 +187,9 @@ class EventLoop:
         Qt refuses to execute loops: QCoreApplication.quit() and exit() set a flag that only
         QCoreApplication.exec() resets. Clean-up must still run, so events are processed by hand.
         """
-        if self._loop.exec_() == -1 and not has_begun():
-            flags = _lazy.QtCore.QEventLoop.AllEvents | _lazy.QtCore.QEventLoop.WaitForMoreEvents
+        execute = getattr(self._loop, "exec", None) or self._loop.exec_  # PySide2 has exec_ only.
+        if execute() == -1 and not has_begun():
+            flags = _enum(_lazy.QtCore.QEventLoop, "ProcessEventsFlag", "WaitForMoreEvents")
             while not self._left:
                 self._loop.processEvents(flags)
 

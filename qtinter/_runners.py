@@ -6,13 +6,17 @@ import asyncio
 import contextlib
 import logging
 import threading
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import _qt
 from ._compat import get_policy, set_policy, shutdown_executor
 from ._loops import QiBaseEventLoop, new_event_loop
 from ._policies import QiDefaultEventLoopPolicy
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 logger = logging.getLogger("qtinter")
 
@@ -55,7 +59,7 @@ class QiRunner:
         self._loop: QiBaseEventLoop | None = None
         self._was_started = False
 
-    def __enter__(self) -> QiRunner:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

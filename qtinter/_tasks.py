@@ -6,7 +6,8 @@ import asyncio
 import contextvars
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Coroutine, TypeVar
+from collections.abc import Awaitable, Coroutine
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from . import _qt
 from ._compat import start_task
@@ -90,22 +91,24 @@ def modal(fn: Callable[P, T]) -> Callable[P, Awaitable[T]]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
         loop = running_loop("modal()")
         future: asyncio.Future[T] = loop.create_future()
-        context = contextvars.copy_context()
-
-        def call() -> None:
-            # Called by Qt.
-            try:
-                if not future.cancelled():
-                    result = context.run(fn, *args, **kwargs)
-                    if not future.done():
-                        future.set_result(result)
-            except (KeyboardInterrupt, SystemExit) as error:
-                loop.fail(error)
-            except BaseException as error:
-                if not future.done():
-                    future.set_exception(error)
-
-        _qt.call_soon(call)
+        call = functools.partial(contextvars.copy_context().run, fn, *args, **kwargs)
+        _qt.call_soon(lambda: _deliver(call, future, loop))
         return future
 
     return wrapper
+
+
+def _deliver(call: Callable[[], T], future: asyncio.Future[T], loop: QiBaseEventLoop) -> None:
+    """Called by Qt. Give the outcome of the call to the future, unless nobody waits for it."""
+    if future.cancelled():
+        return
+    try:
+        result = call()
+    except (KeyboardInterrupt, SystemExit) as error:
+        loop.fail(error)
+    except BaseException as error:
+        if not future.cancelled():
+            future.set_exception(error)
+    else:
+        if not future.cancelled():
+            future.set_result(result)

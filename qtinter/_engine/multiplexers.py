@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import selectors
 import sys
-from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Tuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Callable
 
 from .pollers import NotifierPoller, Poller, ThreadPoller
 
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
 
-EventList = List[Tuple[selectors.SelectorKey, int]]
+EventList = list[tuple[selectors.SelectorKey, int]]
 
 
 class EmbeddedSelector(selectors.BaseSelector):

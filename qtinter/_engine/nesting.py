@@ -28,13 +28,13 @@ import collections
 import contextvars
 import selectors
 from types import TracebackType
-from typing import Any, Deque
+from typing import Any
 
 from .._compat import swap_current_task
 from .multiplexers import EventList
 
 
-class ReadyQueue(Deque[asyncio.Handle]):
+class ReadyQueue(collections.deque[asyncio.Handle]):
     """asyncio's queue of ready handles, whose instances may be given another `popleft`."""
 
 
@@ -96,7 +96,9 @@ class Nesting:
 
     def is_holding(self) -> bool:
         """Tell whether something waits for blocked code to return."""
-        return bool(self._held or self._multiplexer.has_set_aside() or any(s for _, s in self._aside))
+        return bool(
+            self._held or self._multiplexer.has_set_aside() or any(s for _, s in self._aside)
+        )
 
     def close(self) -> None:
         """The run is over."""
