@@ -16,7 +16,6 @@ from . import _qt
 from ._compat import begin_run, end_run
 from ._engine.driver import Driver
 from ._engine.multiplexers import EmbeddedSelector
-from ._engine.nesting import ReadyQueue
 
 if sys.platform == "win32":
     from ._engine.multiplexers import EmbeddedProactor
@@ -37,7 +36,6 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._ready = ReadyQueue(self._ready)  # type: ignore[has-type]
         self._driver: Driver | None = None
         self._was_embedded = False
         # While the loop is asleep: what injected code has to call when it adds work.
@@ -136,6 +134,21 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         if self._wake is not None:
             self._wake()
         return handle
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        if self._debug or delay is None:
+            return super().call_later(delay, callback, *args, context=context)
+        # What asyncio does after these two checks, without a detour over our own call_at().
+        timer = super().call_at(self.time() + delay, callback, *args, context=context)
+        if self._wake is not None:
+            self._wake()
+        return timer
 
     def call_at(
         self,

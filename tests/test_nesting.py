@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextvars
 import gc
 import socket
@@ -599,7 +600,7 @@ def test_debug_mode_reports_the_slow_callback(kind: Kind, caplog: pytest.LogCapt
         loop.run_until_complete(asyncio.sleep(0))
     loop.close()
     assert len(caplog.records) == 1
-    assert "took 0.4" in caplog.text
+    assert caplog.records[0].msg.startswith("Executing %s took")
 
 
 def test_idle_afterwards(run: Any) -> None:
@@ -625,7 +626,7 @@ def test_nothing_is_left_in_place(run: Any) -> None:
         loop = asyncio.get_running_loop()
         block(0.05)
         await asyncio.sleep(0.01)
-        assert vars(loop._ready) == {}
+        assert type(loop._ready) is collections.deque
         assert loop._selector.screen is None
 
     run(main)

@@ -51,6 +51,18 @@ def start(coro: Coroutine[Any, Any, Any], how: str, context: contextvars.Context
     return loop.create_task(coro)
 
 
+async def finish(tasks: list[asyncio.Task[Any]]) -> None:
+    """Wait until the tasks are done, even if somebody cancels us meanwhile."""
+    cancelled = False
+    while not all(task.done() for task in tasks):
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+
+
 class Programs(RuleBasedStateMachine):
     """Builds programs bottom up, and runs them."""
 
@@ -180,7 +192,7 @@ class Programs(RuleBasedStateMachine):
             try:
                 return await asyncio.gather(*tasks)
             finally:  # A gather() that is cancelled ends with the first of its tasks.
-                await asyncio.wait(tasks)
+                await finish(tasks)
 
         return tree
 
@@ -202,7 +214,7 @@ class Programs(RuleBasedStateMachine):
                 await asyncio.sleep(milliseconds / 1000)
             finally:  # Somebody may have cancelled us, too.
                 task.cancel()
-                await asyncio.wait({task})
+                await finish([task])
             return f"cancelled: {task.cancelled()}"
 
         return cancelled

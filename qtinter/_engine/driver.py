@@ -174,14 +174,15 @@ class Driver:
         loop, multiplexer, iterate = self._loop, self._multiplexer, self._iterate
         loop._wake = None
         self._has_begun = True
-        began = monotonic()
-        self._alarm.set(began + NOTICE_NESTING)
+        now = monotonic()
+        end = now + SLICE
+        self._alarm.set(now + NOTICE_NESTING)
         outer_level, self._level = self._level, _qt.loop_level()
         self._depth += 1
         try:
             while True:
                 iterate()
-                if loop._stopping or monotonic() - began >= SLICE:
+                if loop._stopping or monotonic() >= end:
                     break
                 # The iteration would have waited. If it ran something all the same, because a
                 # timer became due in between, that may have made something ready.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
 
 EventList = list[tuple[selectors.SelectorKey, int]]
+_NOTHING: EventList = []  # asyncio only iterates over it
 
 
 class EmbeddedSelector(selectors.BaseSelector):
@@ -47,6 +48,9 @@ class EmbeddedSelector(selectors.BaseSelector):
             self.poller = ThreadPoller(
                 self._selector.select, loop._write_to_self, ready, shares=False
             )
+        self._peek = self.poller.peek
+        self._need_not_peek = isinstance(self.poller, NotifierPoller)
+        self._is_lively = False
         return self.poller
 
     def close_poller(self) -> None:
@@ -60,14 +64,16 @@ class EmbeddedSelector(selectors.BaseSelector):
         """Answer the events of now; leave the waiting to Qt."""
         if self.poller is None:
             return self._selector.select(timeout)
-        self.poller.recall()
-        events = self._selector.select(0)
+        # A selector takes its time to find nothing, which is all that a busy loop mostly finds.
+        events = self._selector.select(0) if self._is_lively or self._peek(0, 1) else _NOTHING
         if events:
             self.patience = 0
+            self._is_lively = self._need_not_peek
             if self.screen is not None:
                 return self.screen(events)
         else:
             self.patience = timeout
+            self._is_lively = False
         return events
 
     # Nested Qt loops: an fd whose callback cannot run now would make its level-triggered

@@ -7,7 +7,7 @@ which runs a *nested slice*: iterations that overtake the blocked one. Four thin
    aside for the slice and is put back afterwards. (The eager first step of a task needs this even though no
    iteration is on the stack.)
 2. *The count.* The blocked iteration counted its ready handles and will `popleft()` that many, but they are gone: the
-   nested slice has run them. From then on `popleft()` of an empty queue gives a cancelled handle, which asyncio skips.
+   nested slice has run them. A view of the queue takes its place, whose `popleft()`, once the queue is empty, gives a cancelled handle, which asyncio skips.
 3. *Contexts.* A contextvars context cannot be entered twice. A handle with a context that blocked code has entered (a task created with
    the same context, a reader callback that is itself on the stack) would fail with "cannot enter context" and be lost. It is
    held back until the iteration below has ended; an fd whose callback is held back leaves the selector, or its
@@ -15,7 +15,7 @@ which runs a *nested slice*: iterations that overtake the blocked one. Four thin
 4. *stop().* It takes effect when the outermost iteration has ended. Until then it is hidden from the nested slices, for asyncio
    does not wait for anything while it is stopping.
 
-In an ordinary slice none of this exists: `popleft` and `screen` are put in place by the first nested slice and
+In an ordinary slice none of this exists: the view and the screen are put in place by the first nested slice and
 removed when the outermost iteration has ended.
 
 Private names of asyncio (`_ready`, `Handle._context`, `Handle._cancelled`, `_stopping`): checked on Python 3.9 to 3.15.
@@ -34,8 +34,8 @@ from .._compat import swap_current_task
 from .multiplexers import EventList
 
 
-class ReadyQueue(collections.deque[asyncio.Handle]):
-    """asyncio's queue of ready handles, whose instances may be given another `popleft`."""
+def _nothing() -> None:
+    pass
 
 
 def _can_enter(context: contextvars.Context) -> bool:
@@ -46,8 +46,37 @@ def _can_enter(context: contextvars.Context) -> bool:
     return True
 
 
-def _nothing() -> None:
-    pass
+class OvertakenQueue:
+    """Stands in for `loop._ready`, of which it is another view, while iterations overtake each other.
+
+    Nothing is lost if another thread (call_soon_threadsafe) still holds the queue itself.
+    """
+
+    def __init__(self, ready: collections.deque[asyncio.Handle], gap: asyncio.Handle) -> None:
+        self.queue = ready
+        self.held: list[asyncio.Handle] = []
+        self._gap = gap
+        self.append = ready.append
+        self.clear = ready.clear
+
+    def __len__(self) -> int:
+        return len(self.queue)
+
+    def popleft(self) -> asyncio.Handle:
+        """The next handle that can run; the gap, which asyncio skips, in place of any other."""
+        try:
+            handle = self.queue.popleft()
+        except IndexError:
+            return self._gap
+        if handle._cancelled or _can_enter(handle._context):  # type: ignore[attr-defined]
+            return handle
+        self.held.append(handle)
+        return self._gap
+
+    def release(self) -> None:
+        """Try again what was held back, in its old order."""
+        self.queue.extendleft(reversed(self.held))
+        self.held.clear()
 
 
 class Nesting:
@@ -55,12 +84,11 @@ class Nesting:
 
     def __init__(self, loop: Any) -> None:
         self._loop = loop
-        self._ready: ReadyQueue = loop._ready
         self._multiplexer = loop._selector
-        self._held: list[asyncio.Handle] = []
+        gap = asyncio.Handle(_nothing, (), loop)
+        gap.cancel()
+        self._overtaken = OvertakenQueue(loop._ready, gap)
         self._has_overtaken = False
-        self._gap = asyncio.Handle(_nothing, (), loop)
-        self._gap.cancel()
         # What is to be put back, one entry for each nested slice on the stack.
         self._aside: list[tuple[asyncio.Task[Any] | None, bool]] = []
 
@@ -68,7 +96,7 @@ class Nesting:
         task = swap_current_task(self._loop, None)
         self._aside.append((task, self._loop._stopping))
         self._loop._stopping = False
-        self._ready.popleft = self._popleft  # type: ignore[method-assign]
+        self._loop._ready = self._overtaken
         self._multiplexer.screen = self._screen
         self._release()
         self._has_overtaken = False
@@ -96,9 +124,8 @@ class Nesting:
 
     def is_holding(self) -> bool:
         """Tell whether something waits for blocked code to return."""
-        return bool(
-            self._held or self._multiplexer.has_set_aside() or any(s for _, s in self._aside)
-        )
+        was_stopping = any(stopping for _, stopping in self._aside)
+        return bool(self._overtaken.held) or self._multiplexer.has_set_aside() or was_stopping
 
     def close(self) -> None:
         """The run is over."""
@@ -107,22 +134,11 @@ class Nesting:
 
     def _restore(self) -> None:
         self._multiplexer.screen = None
-        vars(self._ready).pop("popleft", None)
+        self._loop._ready = self._overtaken.queue
 
     def _release(self) -> None:
-        self._ready.extendleft(reversed(self._held))
-        self._held.clear()
+        self._overtaken.release()
         self._multiplexer.bring_back()
-
-    def _popleft(self) -> asyncio.Handle:
-        try:
-            handle = collections.deque.popleft(self._ready)
-        except IndexError:
-            return self._gap
-        if handle._cancelled or _can_enter(handle._context):  # type: ignore[attr-defined]
-            return handle
-        self._held.append(handle)
-        return self._gap
 
     def _screen(self, events: EventList) -> EventList:
         """Keep events from callbacks that cannot run now."""

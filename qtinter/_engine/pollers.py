@@ -6,6 +6,9 @@ Only what has no such fd (IOCP, select(), poll()) is waited for in a thread, whi
 
 from __future__ import annotations
 
+import os
+import select
+import sys
 import threading
 from typing import Any, Callable, Protocol
 
@@ -21,6 +24,9 @@ class Poller(Protocol):
     def recall(self) -> bool:
         """Loop thread. Take the selector back; tell whether something was waiting in it."""
 
+    def peek(self, timeout: float, most: int) -> object:
+        """Loop thread. Tell cheaply, with arguments 0 and 1, whether the selector may have events."""
+
     def close(self) -> None:
         """Loop thread. End all waiting."""
 
@@ -30,7 +36,19 @@ class NotifierPoller:
 
     def __init__(self, fd: int, ready: Callable[[], None]) -> None:
         self._notifier = _qt.ReadNotifier(fd, ready)
-        self.close = self._notifier.close
+        self._epoll: Any = None
+        if sys.platform == "linux":
+            # The selector's epoll object once more: an object owns its fd, hence the copy.
+            self._epoll = select.epoll.fromfd(os.dup(fd))
+            self.peek = self._epoll.poll
+
+    def peek(self, timeout: float, most: int) -> object:
+        return True
+
+    def close(self) -> None:
+        self._notifier.close()
+        if self._epoll is not None:
+            self._epoll.close()
 
     def arm(self) -> None:
         """Level-triggered: readiness that came meanwhile is reported as well."""
@@ -78,6 +96,10 @@ class ThreadPoller:
             self._is_recalled = False
             self._go.release()
 
+    def peek(self, timeout: float, most: int) -> object:
+        self.recall()
+        return True
+
     def recall(self) -> bool:
         if self._shares or not self._is_out:
             return False
@@ -85,9 +107,9 @@ class ThreadPoller:
         return True
 
     def close(self) -> None:
-        self._is_closing = True
         if self._is_out:
             self._fetch()
+        self._is_closing = True
         self._go.release()
         self._thread.join()
         self._doorbell.close()
