@@ -116,17 +116,19 @@ else:  # Delete when 3.11 goes.
         return task
 
 
-def shutdown_executor(loop: asyncio.AbstractEventLoop, timeout: float | None) -> Any:
-    """The coroutine `loop.shutdown_default_executor(timeout)`; before 3.12 it takes no timeout."""
-    if sys.version_info >= (3, 12):
-        return loop.shutdown_default_executor(timeout)
-    # Delete when 3.11 goes.
+# Shutting down the executor within a time limit.
+if sys.version_info >= (3, 12):
 
-    async def shutdown() -> None:
+    async def shutdown_executor(loop: Any, timeout: float | None) -> None:
+        """As `loop.shutdown_default_executor(timeout)`."""
+        await loop.shutdown_default_executor(timeout)
+
+else:  # Delete when 3.11 goes.
+
+    async def shutdown_executor(loop: Any, timeout: float | None) -> None:
+        """As `loop.shutdown_default_executor(timeout)`, which has no timeout before 3.12."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(loop.shutdown_default_executor(), timeout)
-
-    return shutdown()
 
 
 # The current event loop policy. Public functions warn since 3.14; policies are gone in 3.16.

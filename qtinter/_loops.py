@@ -6,11 +6,10 @@ Not done here: how they are embedded (_engine/driver.py) and who attaches them (
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import selectors
 import sys
 import time
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import _qt
 from ._compat import begin_run, end_run
@@ -24,15 +23,13 @@ if sys.platform == "win32":
 class QiBaseEventLoop(asyncio.BaseEventLoop):
     """What all logical loops have in common.
 
-    `run_forever()` and what is built on it (`run_until_complete`, `asyncio.run`) execute a QEventLoop: nested mode. If Qt leaves
-    it, because of `QCoreApplication.quit()` for example, the run stops as if `stop()` had been called.
+    `run_forever()` and what is built on it (`run_until_complete`, `asyncio.run`) execute a
+    QEventLoop: nested mode. If Qt leaves it, because of `QCoreApplication.exit()` for example, the
+    run stops as if `stop()` had been called.
 
     Raises:
         RuntimeError: `run_forever()` when there is no application object.
     """
-
-    # Not a Python function, which saves asyncio some 40 ns wherever it asks for the time.
-    time = staticmethod(time.monotonic)  # type: ignore[assignment]
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -118,51 +115,36 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
     # Injected code. While the loop is asleep, whatever adds work wakes it. Not so in _call_soon(),
     # which call_soon_threadsafe() shares: that one writes to the self-pipe, which the poller sees.
 
-    def call_soon(
-        self,
-        callback: Callable[..., object],
-        *args: Any,
-        context: contextvars.Context | None = None,
-    ) -> asyncio.Handle:
-        if self._debug or self._closed:
-            handle = super().call_soon(callback, *args, context=context)
-            if handle._source_traceback:
-                del handle._source_traceback[-1]
-        else:
-            # What asyncio does after these two checks, with one call less.
-            handle = self._call_soon(callback, args, context)
-        if self._wake is not None:
-            self._wake()
-        return handle
+    if not TYPE_CHECKING:  # typeshed says how these are called, and knows no private names.
+        # Not a Python function, which saves asyncio some 40 ns wherever it asks for the time.
+        time = staticmethod(time.monotonic)
 
-    def call_later(
-        self,
-        delay: float,
-        callback: Callable[..., object],
-        *args: Any,
-        context: contextvars.Context | None = None,
-    ) -> asyncio.TimerHandle:
-        if self._debug or delay is None:
-            return super().call_later(delay, callback, *args, context=context)
-        # What asyncio does after these two checks, without a detour over our own call_at().
-        timer = super().call_at(self.time() + delay, callback, *args, context=context)
-        if self._wake is not None:
-            self._wake()
-        return timer
+        def call_soon(self, callback, *args, context=None):
+            if self._debug or self._closed:
+                handle = super().call_soon(callback, *args, context=context)
+                _forget_caller(handle)
+            else:
+                # What asyncio does after these two checks, with one call less.
+                handle = self._call_soon(callback, args, context)
+            if self._wake is not None:
+                self._wake()
+            return handle
 
-    def call_at(
-        self,
-        when: float,
-        callback: Callable[..., object],
-        *args: Any,
-        context: contextvars.Context | None = None,
-    ) -> asyncio.TimerHandle:
-        timer = super().call_at(when, callback, *args, context=context)
-        if timer._source_traceback:
-            del timer._source_traceback[-1]
-        if self._wake is not None:
-            self._wake()
-        return timer
+        def call_later(self, delay, callback, *args, context=None):
+            if self._debug or delay is None:
+                return super().call_later(delay, callback, *args, context=context)
+            # What asyncio does after these two checks, without a detour over our own call_at().
+            timer = super().call_at(self.time() + delay, callback, *args, context=context)
+            if self._wake is not None:
+                self._wake()
+            return timer
+
+        def call_at(self, when, callback, *args, context=None):
+            timer = super().call_at(when, callback, *args, context=context)
+            _forget_caller(timer)
+            if self._wake is not None:
+                self._wake()
+            return timer
 
     def stop(self) -> None:
         super().stop()
@@ -174,8 +156,9 @@ class QiSelectorEventLoop(QiBaseEventLoop, asyncio.SelectorEventLoop):
     """asyncio's selector event loop, embedded in Qt while it runs.
 
     Args:
-        selector: the selector to use, None for the default one of the selectors module. One with an fd of
-            its own (epoll, kqueue) is waited for by Qt itself, any other by a helper thread.
+        selector: the selector to use, None for the default one of the selectors module. One with
+            an fd of its own (epoll, kqueue) is waited for by Qt itself, any other by a helper
+            thread.
     """
 
     def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
@@ -186,6 +169,12 @@ class QiSelectorEventLoop(QiBaseEventLoop, asyncio.SelectorEventLoop):
         if self._driver is not None:
             self._driver.renew_wakeup_fd()
         return removed
+
+
+def _forget_caller(handle: Any) -> None:
+    """In debug mode, leave our own frame out of where the handle was created, as asyncio does."""
+    if handle._source_traceback:
+        del handle._source_traceback[-1]
 
 
 if sys.platform == "win32":

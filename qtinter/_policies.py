@@ -1,7 +1,7 @@
 """Event loop policies that make Qt-backed loops, for code that needs a policy.
 
-asyncio removes policies in Python 3.16; prefer `loop_factory=qtinter.new_event_loop` (3.11 and later).
-"""
+asyncio removes policies in Python 3.16; prefer `loop_factory=qtinter.new_event_loop` (3.11 and
+later). """
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if sys.platform == "win32":
     from ._loops import QiProactorEventLoop
 
 
-class QiDefaultEventLoopPolicy(DefaultPolicy):  # type: ignore[misc]
+class QiDefaultEventLoopPolicy(DefaultPolicy):
     """asyncio's default policy, whose `new_event_loop()` is `qtinter.new_event_loop()`."""
 
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
         return new_event_loop()
 
 
-class QiSelectorEventLoopPolicy(DefaultPolicy):  # type: ignore[misc]
+class QiSelectorEventLoopPolicy(DefaultPolicy):
     """asyncio's default policy, whose `new_event_loop()` makes a QiSelectorEventLoop."""
 
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
@@ -33,7 +33,7 @@ class QiSelectorEventLoopPolicy(DefaultPolicy):  # type: ignore[misc]
 
 if sys.platform == "win32":
 
-    class QiProactorEventLoopPolicy(DefaultPolicy):  # type: ignore[misc]
+    class QiProactorEventLoopPolicy(DefaultPolicy):
         """asyncio's default policy, whose `new_event_loop()` makes a QiProactorEventLoop."""
 
         def new_event_loop(self) -> asyncio.AbstractEventLoop:

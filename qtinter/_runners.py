@@ -1,4 +1,4 @@
-"""Who starts and ends a logical loop: attached mode for Qt programs, nested mode for asyncio programs."""
+"""Who starts and ends a logical loop: attached mode for Qt programs, nested mode for asyncio ones."""
 
 from __future__ import annotations
 
@@ -24,23 +24,26 @@ logger = logging.getLogger("qtinter")
 class QiRunner:
     """Attached mode: lets asyncio run inside the Qt loop that the program executes.
 
-    A context manager, or `start()` and `close()` for code whose host is already executing Qt's loop:
+    A context manager, or `start()` and `close()` for code whose host is already executing Qt's
+    loop:
 
         with QiRunner():
             app.exec()
 
-    While it is open, its loop is the running loop of this thread: tasks may be created anywhere in the thread, before, around and
-    inside `app.exec()`, and make progress whenever Qt has the thread. `app.exec()` may be called any number of times.
+    While it is open, its loop is the running loop of this thread: tasks may be created anywhere in
+    the thread, before, around and inside `app.exec()`, and make progress whenever Qt has the
+    thread. `app.exec()` may be called any number of times.
 
     Args:
         debug: whether the loop is in asyncio's debug mode; None for asyncio's default.
         loop_factory: makes the Qt-backed loop; None for `new_event_loop`.
-        handle_sigint: whether Ctrl-C ends the run; None for yes, which works in the main thread only.
+        handle_sigint: whether Ctrl-C ends the run; None for yes, which works in the main thread
+            only.
         shutdown_timeout: seconds that `close()` may wait for cancelled tasks, and then for the
             executor; None for no limit.
 
-    KeyboardInterrupt and SystemExit, from a task, a callback or Ctrl-C, make Qt leave its loops and are raised by
-    `close()`, hence by the `with` statement.
+    KeyboardInterrupt and SystemExit, from a task, a callback or Ctrl-C, make Qt leave its loops and
+    are raised by `close()`, hence by the `with` statement.
     """
 
     def __init__(
@@ -75,8 +78,8 @@ class QiRunner:
         """Make the loop run.
 
         Raises:
-            RuntimeError: there is no application object, this thread has a running loop already (another
-                runner's, for example), or the runner was started before.
+            RuntimeError: there is no application object, this thread has a running loop already
+                (another runner's, for example), or the runner was started before.
             TypeError: `loop_factory` made a loop that is not Qt-backed.
         """
         if self._was_started:
@@ -112,9 +115,10 @@ class QiRunner:
         return self._loop
 
     def close(self) -> None:
-        """Cancel all tasks, let them finish, shut down async generators and executor, close the loop.
+        """Cancel all tasks, let them finish, shut down generators and executor, close the loop.
 
-        What the tasks await while they finish may involve Qt, even after QCoreApplication.quit(). A second call does nothing.
+        What the tasks await while they finish may involve Qt, even after QCoreApplication.quit(). A
+        second call does nothing.
 
         Raises:
             KeyboardInterrupt, SystemExit: what ended the run.
@@ -153,7 +157,7 @@ def using_asyncio_from_qt(
 
 @contextlib.contextmanager
 def using_qt_from_asyncio() -> Iterator[None]:
-    """Nested mode: inside, asyncio.run, asyncio.Runner and asyncio.new_event_loop make Qt-backed loops.
+    """Nested mode: inside, asyncio.run, Runner and new_event_loop make Qt-backed loops.
 
     Raises:
         RuntimeError: there is no application object.

@@ -41,17 +41,19 @@ def run_task(
 ) -> asyncio.Task[T]:
     """Return a task whose first step, up to where it first suspends, has already run.
 
-    May be called from a slot, from a callback, and inside another task, which is suspended meanwhile.
+    May be called from a slot, from a callback, and inside another task, which is suspended
+    meanwhile.
 
     Args:
         coro: the coroutine to run.
         allow_task_nesting: False to refuse a call inside another task.
         name: name of the task.
-        context: context to run in, not a copy of it; None for a copy of the current one. Python 3.11 and later.
+        context: context to run in, not a copy of it; None for a copy of the current one. Python
+            3.11 and later.
 
     Raises:
-        RuntimeError: no loop is running, or a task is and `allow_task_nesting` is False, or `context` was given
-            before Python 3.11.
+        RuntimeError: no loop is running, or a task is and `allow_task_nesting` is False, or
+            `context` was given before Python 3.11.
         TypeError: `coro` is not a coroutine.
         KeyboardInterrupt, SystemExit: raised by the first step.
 
@@ -74,11 +76,13 @@ def run_task(
 def modal(fn: Callable[P, T]) -> Callable[P, Awaitable[T]]:
     """Wrap a blocking Qt call, such as QMessageBox.question, for `await modal(fn)(...)`.
 
-    The call is made by Qt between two iterations, so no iteration is blocked by a dialog. It may be awaited in the first step
-    of an asyncslot as well. Cancelling the awaiting task does not interrupt `fn`; its result is then dropped.
+    The call is made by Qt between two iterations, so no iteration is blocked by a dialog. It may be
+    awaited in the first step of an asyncslot as well. Cancelling the awaiting task does not
+    interrupt `fn`; its result is then dropped.
 
     Returns:
-        A function of the same parameters; what it returns gives the result of `fn` or raises its exception.
+        A function of the same parameters; what it returns gives the result of `fn` or raises its
+        exception.
 
     Raises:
         RuntimeError: no Qt-backed loop is running, when the wrapper is called.

@@ -1,30 +1,36 @@
 """Iterate, give way, wake, stop, hand errors over. READ THIS FIRST.
 
-An asyncio loop alternates between waiting and running what is ready. Embedded, it leaves the waiting to Qt:
+An asyncio loop alternates between waiting and running what is ready. Embedded, it leaves the
+waiting to Qt:
 
-    plain asyncio   | select ......... | run | select .. | run | select ............... | run |
-    embedded in Qt  | Qt waits         |slice| Qt paints |slice| Qt waits               |slice|
-                      for its own        ^                 ^                              ^
-                      events, our fd,    |                 |                              |
-                      our alarm         fd readable       slice was used up              alarm: a deadline,
-                                                                                         or injected code
+    plain asyncio  | select ....... | run | select ..... | run | select ............. | run |
 
-A *slice* is a row of iterations (`BaseEventLoop._run_once`, untouched) that ends when an iteration finds nothing
-to do, or when asyncio has had the thread long enough. While Qt has the thread the loop is in one of two states:
+    embedded       | Qt waits       |slice| Qt's turn    |slice| Qt waits             |slice|
+                                    ^                    ^                            ^
+                             an fd is readable    the slice was used up,       a deadline, or
+                                                  asyncio is not done          injected code
 
-    asleep   nothing is ready. Armed: the poller (I/O), the alarm (the next deadline) and `loop._wake`, which
-             injected code calls when it adds work. Whatever comes first ends it.
-    awake    something is ready, or became ready by injected code. The alarm is set to ring at once.
+A *slice* is a row of iterations (`BaseEventLoop._run_once`, untouched). It ends when an iteration
+finds nothing to do, or when asyncio has had the thread long enough. While Qt has the thread, the
+loop is in one of two states:
 
-`loop._wake` is this state: it is None unless the loop is asleep, so that `call_soon` pays for one look at an attribute.
+    asleep   Nothing is ready. Armed are the poller (for I/O), the alarm (for the next deadline)
+             and `loop._wake`, which injected code calls when it adds work.
+    awake    Something is ready. The alarm is set to ring at once.
 
-Any callback may open a nested Qt loop (a modal dialog), and nobody tells us. So the alarm is always set to ring shortly
-after a slice began. Mostly it rings for nothing; if it rings while an iteration is on the stack, Qt has the thread
-inside that iteration, and the slice that follows is a nested one: see nesting.py.
+`loop._wake` tells which: it is None unless the loop is asleep, so that `call_soon()` pays for one
+look at an attribute.
 
-No exception leaves a function that Qt calls: it is kept, the run ends, and whoever started the run raises it.
+Any callback may open a nested Qt loop (a modal dialog), and nobody tells us. So the alarm is always
+set to ring shortly after a slice began. Mostly it rings for nothing. If it rings while an iteration
+is on the stack, Qt has the thread inside that iteration; the slice that follows is a nested one:
+see nesting.py.
 
-Private names of asyncio: checked on Python 3.9 to 3.15.
+No exception leaves a function that Qt calls. It is kept, the run ends, and whoever started the run
+raises it.
+
+Private names of asyncio (`_run_once`, `_ready`, `_stopping`, `_selector`, `_write_to_self`): checked
+on Python 3.9 to 3.15.
 """
 
 from __future__ import annotations

@@ -1,17 +1,20 @@
 """Ctrl-C: wake Qt, and raise where it does no harm.
 
-Python runs signal handlers only between bytecodes, and there are none while Qt waits. The wake-up fd of the signal module, set to
-the loop's self-pipe, makes the selector readable, so Qt calls the driver and bytecode runs.
+Python runs signal handlers only between bytecodes, and there are none while Qt waits. The wake-up
+fd of the signal module, set to the loop's self-pipe, makes the selector readable: Qt calls the
+driver, and bytecode runs.
 
-Whatever Python handler is installed for SIGINT (Python's own, asyncio.Runner's, the user's) is called where it is safe for it to raise:
+Whatever Python handler is installed for SIGINT (Python's own, asyncio.Runner's, the user's) is
+called where it may raise:
 
-- inside an iteration, outside Qt: here, as in plain asyncio;
-- while the code that started an attached run has the thread, before or after `app.exec()`: here, as without us;
-- otherwise Qt has the thread, or a function that Qt called. An exception there aborts the process (PyQt) or is
-  printed and forgotten (PySide). It is caught; the run ends and raises it.
+- inside an iteration, unless Qt has the thread again: here, as in plain asyncio;
+- while the code that started an attached run has the thread, before or after `app.exec()`: here, as
+  without us;
+- otherwise Qt has the thread, or a function that Qt called. An exception there would abort the
+  process (PyQt) or be printed and forgotten (PySide). It is kept; the run ends and raises it.
 
-Things that do not work: looking at the interrupted frame (it may be anybody's), and a timer that runs bytecode now and
-then (it wakes an idle machine).
+What does not work: looking at the interrupted frame (it may be anybody's), and a timer that runs
+bytecode now and then (it wakes an idle machine).
 """
 
 from __future__ import annotations

@@ -23,7 +23,14 @@ _NOTHING: EventList = []  # asyncio only iterates over it
 
 
 class EmbeddedSelector(selectors.BaseSelector):
-    """Any selector of the standard library, usable by an embedded loop."""
+    """Any selector of the standard library, usable by an embedded loop.
+
+    Attributes:
+        poller: what waits inside Qt; None while the loop is not embedded.
+        patience: seconds that the last `select()` would have waited, None for ever; 0 if it found
+            something.
+        screen: keeps events back that cannot be handled now; None unless Qt loops are nested.
+    """
 
     def __init__(self, selector: selectors.BaseSelector) -> None:
         self._selector = selector
@@ -76,9 +83,9 @@ class EmbeddedSelector(selectors.BaseSelector):
             self._is_lively = False
         return events
 
-    # Nested Qt loops: an fd whose callback cannot run now would make its level-triggered
-    # readiness spin, so it leaves the selector for a while. Nobody notices: it is brought back before
-    # anybody looks.
+    # Nested Qt loops: an fd whose callback cannot run now would make its level-triggered readiness
+    # spin, so it leaves the selector for a while. Nobody notices: it is brought back before anybody
+    # looks.
 
     def set_aside(self, key: selectors.SelectorKey, events: int) -> None:
         """Stop watching `events` of a registered fd until `bring_back()`."""
@@ -148,16 +155,18 @@ if sys.platform == "win32":
     import _overlapped
     import _winapi
 
-    # The address of the packet that ends the helper thread's wait. Not 0, which asyncio's own poll takes
-    # for an error, and no address of an overlapped object.
+    # The address of the packet that ends the helper thread's wait. Not 0, which asyncio's own poll
+    # takes for an error, and no address of an overlapped object.
     _RETURN = 1
 
     class EmbeddedProactor(asyncio.IocpProactor):
         """asyncio's proactor, usable by an embedded loop.
 
-        The completion port may be used by two threads, so the helper takes one packet, which it posts back: asyncio
-        finds it there, and reads the result from the overlapped object, not from the packet.
+        Two threads may use a completion port, so the helper takes one packet and posts it back:
+        asyncio finds it there, and reads the result from the overlapped object, not the packet.
         """
+
+        _iocp: Any
 
         def __init__(self) -> None:
             super().__init__()
@@ -181,7 +190,7 @@ if sys.platform == "win32":
         def select(self, timeout: float | None = None) -> Any:
             """Answer the completions of now; leave the waiting to Qt."""
             if self.poller is None:
-                return super().select(timeout)
+                return super().select(timeout)  # type: ignore[arg-type] # typeshed: whole seconds
             events = super().select(0)
             self.patience = 0 if events else timeout
             return events

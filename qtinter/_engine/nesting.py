@@ -1,24 +1,28 @@
 """What makes an iteration safe inside another one: nested Qt loops keep asyncio running.
 
-A coroutine that calls `QDialog.exec()` blocks the iteration that runs it. Qt goes on and calls the driver again,
-which runs a *nested slice*: iterations that overtake the blocked one. Four things would go wrong.
+A coroutine that calls `QDialog.exec()` blocks the iteration that runs it. Qt goes on, and calls the
+driver again, which runs a *nested slice*: iterations that overtake the blocked one. Four things
+would go wrong.
 
-1. *The current task.* The blocked task is still current, and asyncio refuses to enter another one. It steps
-   aside for the slice and is put back afterwards. (The eager first step of a task needs this even though no
-   iteration is on the stack.)
-2. *The count.* The blocked iteration counted its ready handles and will `popleft()` that many, but they are gone: the
-   nested slice has run them. A view of the queue takes its place, whose `popleft()`, once the queue is empty, gives a cancelled handle, which asyncio skips.
-3. *Contexts.* A contextvars context cannot be entered twice. A handle with a context that blocked code has entered (a task created with
-   the same context, a reader callback that is itself on the stack) would fail with "cannot enter context" and be lost. It is
-   held back until the iteration below has ended; an fd whose callback is held back leaves the selector, or its
-   readiness would spin.
-4. *stop().* It takes effect when the outermost iteration has ended. Until then it is hidden from the nested slices, for asyncio
-   does not wait for anything while it is stopping.
+1. *The current task.* The blocked task is still the current one, and asyncio refuses to enter
+   another. It steps aside for the slice and is put back afterwards. (The first step of an eager
+   task needs this even though no iteration is on the stack.)
+2. *The count.* The blocked iteration has counted its ready handles and will `popleft()` as many,
+   but the nested slice has run them. A view of the queue takes its place, which gives a cancelled
+   handle when it is empty; asyncio skips those.
+3. *Contexts.* A contextvars context cannot be entered twice. A handle whose context is entered by
+   blocked code (the step of a task that was given the same context, a reader callback that is on
+   the stack itself) would fail with "cannot enter context" and be lost. It is held back until the
+   iteration below has ended. An fd whose callback is held back leaves the selector meanwhile, or
+   its level-triggered readiness would spin.
+4. *stop()* takes effect when the outermost iteration has ended. Until then it is hidden from the
+   nested slices: asyncio waits for nothing while it is stopping.
 
-In an ordinary slice none of this exists: the view and the screen are put in place by the first nested slice and
-removed when the outermost iteration has ended.
+In an ordinary slice none of this exists. The view and the screen are put in place by the first
+nested slice and removed when the outermost iteration has ended.
 
-Private names of asyncio (`_ready`, `Handle._context`, `Handle._cancelled`, `_stopping`): checked on Python 3.9 to 3.15.
+Private names of asyncio (`_ready`, `Handle._context`, `Handle._cancelled`, `_stopping`): checked on
+Python 3.9 to 3.15.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What waits inside Qt for I/O while the loop is asleep: a notifier, or a helper thread.
 
-An epoll or kqueue fd is readable when any fd registered in it is, so one QSocketNotifier does for all.
-Only what has no such fd (IOCP, select(), poll()) is waited for in a thread, which has to fight for the GIL.
+An epoll or kqueue fd is readable when any fd registered in it is, so one QSocketNotifier does for
+all. Only what has no such fd (IOCP, select(), poll()) is waited for in a thread, which has to fight
+for the GIL: with Qt saturated by Python code, it comes late.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ class Poller(Protocol):
 
     def recall(self) -> bool:
         """Loop thread. Take the selector back; tell whether something was waiting in it."""
-
-    def peek(self, timeout: float, most: int) -> object:
-        """Loop thread. Tell cheaply, with arguments 0 and 1, whether the selector may have events."""
+        ...
 
     def close(self) -> None:
         """Loop thread. End all waiting."""
+
+    peek: Callable[[float, int], object]
+    """Loop thread. Take the selector back; tell cheaply, with arguments 0 and 1, whether it may
+    have events."""
 
 
 class NotifierPoller:
@@ -37,18 +40,11 @@ class NotifierPoller:
     def __init__(self, fd: int, ready: Callable[[], None]) -> None:
         self._notifier = _qt.ReadNotifier(fd, ready)
         self._epoll: Any = None
+        self.peek: Callable[[float, int], object] = lambda timeout, most: True
         if sys.platform == "linux":
-            # The selector's epoll object once more: an object owns its fd, hence the copy.
+            # The selector's epoll object once more; an object owns its fd, hence the copy.
             self._epoll = select.epoll.fromfd(os.dup(fd))
             self.peek = self._epoll.poll
-
-    def peek(self, timeout: float, most: int) -> object:
-        return True
-
-    def close(self) -> None:
-        self._notifier.close()
-        if self._epoll is not None:
-            self._epoll.close()
 
     def arm(self) -> None:
         """Level-triggered: readiness that came meanwhile is reported as well."""
@@ -56,6 +52,12 @@ class NotifierPoller:
     def recall(self) -> bool:
         """Looking at a selector from two sides does no harm."""
         return False
+
+    def close(self) -> None:
+        """Loop thread. To be called before the selector is closed."""
+        self._notifier.close()
+        if self._epoll is not None:
+            self._epoll.close()
 
 
 class ThreadPoller:
@@ -85,10 +87,12 @@ class ThreadPoller:
         self._is_out = False
         self._is_recalled = False
         self._is_closing = False
+        self.peek: Callable[[float, int], object] = self._peek
         self._thread = threading.Thread(target=self._run, name="qtinter poller", daemon=True)
         self._thread.start()
 
     def arm(self) -> None:
+        """Loop thread. Send the helper out, unless it still is."""
         if self._is_out and self._back.acquire(blocking=False):
             self._is_out = False
         if not self._is_out:
@@ -96,23 +100,25 @@ class ThreadPoller:
             self._is_recalled = False
             self._go.release()
 
-    def peek(self, timeout: float, most: int) -> object:
-        self.recall()
-        return True
-
     def recall(self) -> bool:
+        """Loop thread. Make the helper come back, if the selector cannot be shared with it."""
         if self._shares or not self._is_out:
             return False
         self._fetch()
         return True
 
     def close(self) -> None:
+        """Loop thread. End the helper."""
         if self._is_out:
             self._fetch()
         self._is_closing = True
         self._go.release()
         self._thread.join()
         self._doorbell.close()
+
+    def _peek(self, timeout: float, most: int) -> object:
+        self.recall()
+        return True
 
     def _fetch(self) -> None:
         self._is_recalled = True  # The helper then does not ring: nobody has to be told.
