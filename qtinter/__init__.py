@@ -5,6 +5,8 @@ To understand the package, read _engine/driver.py first.
 
 import sys
 
+from ._dialogs import asyncclose as asyncclose
+from ._dialogs import asyncdialog as asyncdialog
 from ._loops import QiBaseEventLoop as QiBaseEventLoop
 from ._loops import QiDefaultEventLoop as QiDefaultEventLoop
 from ._loops import QiSelectorEventLoop as QiSelectorEventLoop
@@ -14,6 +16,11 @@ from ._policies import QiSelectorEventLoopPolicy as QiSelectorEventLoopPolicy
 from ._runners import QiRunner as QiRunner
 from ._runners import using_asyncio_from_qt as using_asyncio_from_qt
 from ._runners import using_qt_from_asyncio as using_qt_from_asyncio
+from ._signals import SenderDestroyedError as SenderDestroyedError
+from ._signals import asyncsignal as asyncsignal
+from ._signals import asyncsignalstream as asyncsignalstream
+from ._signals import multisignal as multisignal
+from ._slots import asyncslot as asyncslot
 from ._tasks import modal as modal
 from ._tasks import run_task as run_task
 

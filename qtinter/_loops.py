@@ -132,7 +132,9 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
 
         def call_later(self, delay, callback, *args, context=None):
             if self._debug or delay is None:
-                return super().call_later(delay, callback, *args, context=context)
+                timer = super().call_later(delay, callback, *args, context=context)
+                _forget_caller(timer)
+                return timer
             # What asyncio does after these two checks, without a detour over our own call_at().
             timer = super().call_at(self.time() + delay, callback, *args, context=context)
             if self._wake is not None:

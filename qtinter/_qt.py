@@ -7,6 +7,7 @@ Differences between bindings live here, each as one named function. Milliseconds
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import math
@@ -88,10 +89,12 @@ class Alarm:
             self._timer.start(0)
 
     def close(self) -> None:
-        """Ring no more."""
+        """Ring no more. The timer is destroyed here, not by the garbage collector of any thread.
+
+        It is not touched: with the application, PySide deletes the Qt objects made by Python.
+        """
         self._due = -math.inf
-        self._timer.stop()
-        self._timer.timeout.disconnect(self._ring)
+        self._timer = None
 
     def _ring(self) -> None:
         self._due = math.inf
@@ -109,9 +112,8 @@ class ReadNotifier:
         self._notifier.activated.connect(self._activated)
 
     def close(self) -> None:
-        """Stop watching; must come before the fd is closed."""
-        self._notifier.setEnabled(False)
-        self._notifier.activated.disconnect(self._activated)
+        """Stop watching, before the fd is closed. The notifier is destroyed here; see Alarm."""
+        self._notifier = None
 
     def _activated(self, *_: object) -> None:
         self._callback()
@@ -192,8 +194,150 @@ class EventLoop:
             flags = _enum(_lazy.QtCore.QEventLoop, "ProcessEventsFlag", "WaitForMoreEvents")
             while not self._left:
                 self._loop.processEvents(flags)
+        self._loop = None
 
     def leave(self) -> None:
         """Make `run()` return."""
         self._left = True
-        self._loop.exit()
+        if self._loop is not None:
+            self._loop.exit()
+
+
+# Signals and slots.
+
+
+@functools.cache
+def is_pyqt() -> bool:
+    """Tell PyQt from PySide."""
+    import qtpy
+
+    return bool(qtpy.PYQT5 or qtpy.PYQT6)
+
+
+@functools.cache
+def _wrapper_module() -> Any:
+    """What knows about the C++ objects behind Python objects: sip or shiboken."""
+    return importlib.import_module("qtpy.sip" if is_pyqt() else "qtpy.shiboken")
+
+
+def slot(*types: type | str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The decorator that the binding calls Slot or pyqtSlot; only the options given are passed on."""
+    decorator = _lazy.QtCore.pyqtSlot if is_pyqt() else _lazy.QtCore.Slot
+    given = {name: value for name, value in options.items() if value is not None}
+    made: Callable[[Callable[..., Any]], Callable[..., Any]] = decorator(*types, **given)
+    return made
+
+
+def is_qobject(thing: object) -> bool:
+    """Tell whether `thing` is a QObject."""
+    return isinstance(thing, _lazy.QtCore.QObject)
+
+
+def is_alive(thing: Any) -> bool:
+    """Tell whether the C++ object behind a wrapper still exists."""
+    module = _wrapper_module()
+    return bool(not module.isdeleted(thing) if is_pyqt() else module.isValid(thing))
+
+
+def application() -> Any:
+    """The application object, or None."""
+    return _lazy.QtCore.QCoreApplication.instance()
+
+
+def is_in_thread_of(qobject: Any) -> bool:
+    """Tell whether the caller is in the thread where the slots of `qobject` are called."""
+    return bool(qobject.thread() == _lazy.QtCore.QThread.currentThread())
+
+
+def call_in_thread_of(qobject: Any, callback: Callable[[], None]) -> None:
+    """Call `callback`, which must not raise, from the Qt loop of the thread where `qobject` lives."""
+
+    def call() -> None:
+        call_soon(lambda: _on_their_way.discard(bell))  # Not while it is handling its event.
+        callback()
+
+    bell = doorbell(call)
+    _on_their_way.add(bell)
+    bell.moveToThread(qobject.thread())
+    bell.ring()
+
+
+_on_their_way: set[Any] = set()
+
+
+def is_called_by_signal(receiver: object = None) -> bool:
+    """PyQt: tell whether a signal is calling slots of this thread just now. PySide: always False.
+
+    The question is asked because PyQt aborts the process if an exception leaves a slot. PyQt tells
+    any QObject who emitted the signal that it is calling a Python function for.
+    """
+    if not is_pyqt():
+        return False
+    probes = [_lazy.QtCore.QObject(), *([receiver] if is_qobject(receiver) else [])]
+    return any(probe.sender() is not None for probe in probes)
+
+
+def keep(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments of a slot, such that they stay valid after it has returned.
+
+    PyQt passes what Qt's meta-type system does not know (QItemSelection) by reference to C++ memory that
+    somebody else owns. Values are copied; what has a sip.wrapper is passed by pointer, and left alone.
+    """
+    if not values or not is_pyqt():
+        return values
+    sip = _wrapper_module()
+    return tuple(_copy(value) if _is_borrowed(sip, value) else value for value in values)
+
+
+def _is_borrowed(sip: Any, value: object) -> bool:
+    return (
+        isinstance(value, sip.simplewrapper)
+        and not isinstance(value, sip.wrapper)
+        and not sip.ispyowned(value)
+    )
+
+
+def _copy(value: Any) -> Any:
+    try:
+        return type(value)(value)
+    except TypeError:  # It cannot be copied.
+        return value
+
+
+def disconnect(signal: Any, connection: Any, receiver: Any) -> None:
+    """Undo `connection = signal.connect(receiver)`, if it still exists; `receiver` is a function.
+
+    With the sender dead, the disconnect() of a bound signal crashes on PyQt and PySide2. Qt's own connection knows
+    whether the sender is alive; that of PySide2 is True, which knows nothing: see `when_not_dying`.
+    """
+    if not isinstance(connection, _lazy.QtCore.QMetaObject.Connection):
+        with contextlib.suppress(TypeError, RuntimeError):
+            signal.disconnect(receiver)
+    elif _lazy.QtCore.QObject.disconnect(connection) and is_pyqt():
+        with contextlib.suppress(TypeError):
+            signal.disconnect(receiver)  # For PyQt's proxy, which would hold the receiver as long as the sender lives.
+
+
+def when_not_dying(callback: Callable[[], None]) -> None:
+    """Call `callback`, which disconnects, when no sender is being destroyed: on PySide2 later, or it crashes."""
+    if _lazy.QtCore.__name__ == "PySide2.QtCore":
+        call_soon(callback)
+    else:
+        callback()
+
+
+@functools.cache
+def _relay_type() -> Any:
+    core = _lazy.QtCore
+
+    class Relay(core.QObject):  # type: ignore[misc, name-defined]
+        """A sender with one signal of two Python objects."""
+
+        emitted = (core.pyqtSignal if is_pyqt() else core.Signal)(object, object)
+
+    return Relay
+
+
+def relay() -> Any:
+    """A new QObject with a signal `emitted(object, object)`."""
+    return _relay_type()()

@@ -30,6 +30,12 @@ def pytest_configure(config: pytest.Config) -> None:
     stderr.append(os.dup(sys.__stderr__.fileno()))
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Keep tests that need Linux from other platforms."""
+    if item.get_closest_marker("linux_only") and sys.platform != "linux":
+        pytest.skip("needs a facility of Linux")
+
+
 @pytest.fixture(autouse=True)
 def _no_hang() -> Iterator[None]:
     """A test that hangs, maybe in Qt, ends the process with a traceback of all threads."""

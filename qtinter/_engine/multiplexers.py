@@ -38,6 +38,7 @@ class EmbeddedSelector(selectors.BaseSelector):
         self.poller: Poller | None = None
         self.patience: float | None = 0
         self.screen: Callable[[EventList], EventList] | None = None
+        self._is_lively = False  # The last select() found something, so peeking does not pay.
 
     def open_poller(self, loop: Any, ready: Callable[[], None], wake: Callable[[], None]) -> Poller:
         """Loop thread. Start to wait inside Qt.
@@ -50,14 +51,13 @@ class EmbeddedSelector(selectors.BaseSelector):
         self._wake = wake
         fileno = getattr(self._selector, "fileno", None)
         if fileno is not None:
-            self.poller = NotifierPoller(fileno(), ready)
+            # A selector of the user's may have a select() of its own, which must not be bypassed.
+            is_plain = type(self._selector).__module__ == "selectors"
+            self.poller = NotifierPoller(fileno(), ready, may_peek=is_plain)
         else:
             self.poller = ThreadPoller(
                 self._selector.select, loop._write_to_self, ready, shares=False
             )
-        self._peek = self.poller.peek
-        self._need_not_peek = isinstance(self.poller, NotifierPoller)
-        self._is_lively = False
         return self.poller
 
     def close_poller(self) -> None:
@@ -72,10 +72,10 @@ class EmbeddedSelector(selectors.BaseSelector):
         if self.poller is None:
             return self._selector.select(timeout)
         # A selector takes its time to find nothing, which is all that a busy loop mostly finds.
-        events = self._selector.select(0) if self._is_lively or self._peek(0, 1) else _NOTHING
+        events = self._selector.select(0) if self._is_lively or self.poller.peek(0, 1) else _NOTHING
         if events:
             self.patience = 0
-            self._is_lively = self._need_not_peek
+            self._is_lively = self.poller.needs_no_peek
             if self.screen is not None:
                 return self.screen(events)
         else:

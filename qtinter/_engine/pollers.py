@@ -33,15 +33,20 @@ class Poller(Protocol):
     """Loop thread. Take the selector back; tell cheaply, with arguments 0 and 1, whether it may
     have events."""
 
+    needs_no_peek: bool
+    """Whether the selector may be used without a look here: it is never away."""
+
 
 class NotifierPoller:
     """Lets Qt watch the selector's own fd, all the time: there is nothing to arm."""
 
-    def __init__(self, fd: int, ready: Callable[[], None]) -> None:
+    needs_no_peek = True
+
+    def __init__(self, fd: int, ready: Callable[[], None], *, may_peek: bool) -> None:
         self._notifier = _qt.ReadNotifier(fd, ready)
         self._epoll: Any = None
         self.peek: Callable[[float, int], object] = lambda timeout, most: True
-        if sys.platform == "linux":
+        if sys.platform == "linux" and may_peek:
             # The selector's epoll object once more; an object owns its fd, hence the copy.
             self._epoll = select.epoll.fromfd(os.dup(fd))
             self.peek = self._epoll.poll
@@ -69,6 +74,8 @@ class ThreadPoller:
         ready: called in Qt, in the loop's thread, when `wait` returned by itself.
         shares: the loop may use the selector while the helper waits in it.
     """
+
+    needs_no_peek = False
 
     def __init__(
         self,
@@ -115,6 +122,7 @@ class ThreadPoller:
         self._go.release()
         self._thread.join()
         self._doorbell.close()
+        del self._doorbell
 
     def _peek(self, timeout: float, most: int) -> object:
         self.recall()
