@@ -7,6 +7,7 @@ for the GIL: with Qt saturated by Python code, it comes late.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import sys
@@ -141,7 +142,8 @@ class ThreadPoller:
             self._go.acquire()
             if self._is_closing:
                 return
-            self._wait()
+            with contextlib.suppress(Exception):  # The loop's own select() will meet it, and raise.
+                self._wait()
             self._back.release()
             if not self._is_recalled:
                 self._doorbell.ring()
