@@ -96,6 +96,10 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
                 {"message": "exception after the event loop had ended", "exception": error}
             )
 
+    def poller_name(self) -> str:
+        """Return the name of what waits for I/O inside Qt while this loop runs, for bug reports."""
+        return type(self._selector.poller).__name__
+
     def _embed(self, qt_loop: _qt.EventLoop | None, *, handle_sigint: bool = True) -> Driver:
         self._was_embedded = True
         self._driver = Driver(self, self._iteration, qt_loop, handle_sigint=handle_sigint)

@@ -321,9 +321,15 @@ def disconnect(signal: Any, connection: Any, receiver: Any) -> None:
 def when_not_dying(callback: Callable[[], None]) -> None:
     """Call `callback`, which disconnects, when no sender is being destroyed: on PySide2 later, or it crashes."""
     if _lazy.QtCore.__name__ == "PySide2.QtCore":
-        call_soon(callback)
+        call_later(callback)
     else:
         callback()
+
+
+def call_later(callback: Callable[[], None]) -> None:
+    """As `call_soon`, but forget `callback` if the application is gone."""
+    if has_application():
+        call_soon(callback)
 
 
 @functools.cache

@@ -174,9 +174,9 @@ def using_qt_from_asyncio() -> Iterator[None]:
 def _finish(loop: QiBaseEventLoop, timeout: float | None) -> None:
     """Run the clean-up to its end, whatever stops the loop meanwhile."""
     task = loop.create_task(_clean_up(loop, timeout))
+    task.add_done_callback(lambda _: loop.stop())
     while not task.done():
-        with contextlib.suppress(RuntimeError):  # "Event loop stopped before Future completed."
-            loop.run_until_complete(task)
+        loop.run_forever()
     task.result()
 
 
