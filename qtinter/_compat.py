@@ -6,6 +6,7 @@ Private names of asyncio appear here with the versions they were checked on: 3.9
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread
 import contextlib
 import contextvars
 import sys
@@ -154,3 +155,10 @@ else:  # Delete when 3.13 goes.
         asyncio.set_event_loop_policy(policy)
 
     DefaultPolicy = asyncio.DefaultEventLoopPolicy
+
+
+# Python 3.15 imports some names of its library lazily. Once PySide6 is imported (6.12), attributes of
+# modules no longer resolve such names, and asyncio finds an object that is no executor. Giving the
+# module what Python would have put there helps. Delete when PySide6 knows lazy imports.
+if sys.version_info >= (3, 15):
+    concurrent.futures.ThreadPoolExecutor = concurrent.futures.thread.ThreadPoolExecutor  # type: ignore[misc]

@@ -96,6 +96,8 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
                 {"message": "exception after the event loop had ended", "exception": error}
             )
 
+    _selector: Any  # Known to typeshed on Windows only.
+
     def poller_name(self) -> str:
         """Return the name of what waits for I/O inside Qt while this loop runs, for bug reports."""
         return type(self._selector.poller).__name__

@@ -45,15 +45,18 @@ def _no_hang() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _clean() -> Iterator[None]:
-    """A test leaves nothing behind: no running loop, no thread, no signal handler, no wake-up fd, no policy."""
+def _clean(qapp: Any) -> Iterator[None]:
+    """A test leaves nothing behind: no running loop, no thread, no signal handler, no wake-up fd, no policy.
+
+    Takes the application so that it is there from the beginning: under Wine the first window of all starts a process that
+    inherits, and keeps open, the pipes to the program that opens it.
+    """
     before = _process_state()
     yield
     assert _process_state() == before
-    if QtCore.QCoreApplication.instance() is not None:
-        # QCoreApplication.exit() outside its exec() makes Qt refuse all event loops until the next one.
-        QtCore.QTimer.singleShot(0, QtCore.QCoreApplication.instance().exit)
-        QtCore.QCoreApplication.instance().exec_()
+    # QCoreApplication.exit() outside its exec() makes Qt refuse all event loops until the next one.
+    QtCore.QTimer.singleShot(0, qapp.exit)
+    qapp.exec_()
 
 
 def _process_state() -> Any:

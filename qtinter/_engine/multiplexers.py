@@ -152,7 +152,7 @@ class EmbeddedSelector(selectors.BaseSelector):
 
 
 if sys.platform == "win32":
-    import _overlapped
+    import _overlapped  # type: ignore[import-not-found] # typeshed has no stub
     import _winapi
 
     # The address of the packet that ends the helper thread's wait. Not 0, which asyncio's own poll
