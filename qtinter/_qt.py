@@ -314,8 +314,9 @@ def disconnect(signal: Any, connection: Any, receiver: Any) -> None:
         with contextlib.suppress(TypeError, RuntimeError):
             signal.disconnect(receiver)
     elif _lazy.QtCore.QObject.disconnect(connection) and is_pyqt():
+        # PyQt's proxy would hold the receiver as long as the sender lives.
         with contextlib.suppress(TypeError):
-            signal.disconnect(receiver)  # For PyQt's proxy, which would hold the receiver as long as the sender lives.
+            signal.disconnect(receiver)
 
 
 def when_not_dying(callback: Callable[[], None]) -> None:

@@ -172,32 +172,50 @@ def using_qt_from_asyncio() -> Iterator[None]:
 
 
 def _finish(loop: QiBaseEventLoop, timeout: float | None) -> None:
-    """Run the clean-up to its end, whatever stops the loop meanwhile."""
+    """Run the clean-up to its end, whatever stops the loop meanwhile; only Ctrl-C cuts it short."""
     task = loop.create_task(_clean_up(loop, timeout))
     task.add_done_callback(lambda _: loop.stop())
+    leaving: SystemExit | None = None
     while not task.done():
-        loop.run_forever()
+        try:
+            loop.run_forever()
+        except SystemExit as error:
+            leaving = error
     task.result()
+    if leaving is not None:
+        raise leaving
 
 
 async def _clean_up(loop: QiBaseEventLoop, timeout: float | None) -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    stuck: set[Any] = set()
-    if tasks:
-        done, stuck = await asyncio.wait(tasks, timeout=timeout)
-        for task in done:
-            if not task.cancelled() and task.exception() is not None:
-                loop.call_exception_handler(
-                    {
-                        "message": "unhandled exception in a task that was cancelled by QiRunner.close()",
-                        "exception": task.exception(),
-                        "task": task,
-                    }
-                )
+    deadline = None if timeout is None else loop.time() + timeout
+    stuck = await _cancel_all_tasks(loop, deadline)
     if stuck:
         names = ", ".join(sorted(task.get_name() for task in stuck))
         logger.error("QiRunner.close() gave up after %s s; still not finished: %s", timeout, names)
     await loop.shutdown_asyncgens()
     await shutdown_executor(loop, timeout)
+
+
+async def _cancel_all_tasks(
+    loop: QiBaseEventLoop, deadline: float | None
+) -> set[asyncio.Task[Any]]:
+    """Cancel all other tasks, those too that they create while they end; return the stuck ones."""
+    cancelled: set[asyncio.Task[Any]] = set()
+    while new := asyncio.all_tasks() - {asyncio.current_task()} - cancelled:
+        for task in new:
+            task.cancel()
+        cancelled |= new
+        timeout = None if deadline is None else max(0, deadline - loop.time())
+        done, stuck = await asyncio.wait(new, timeout=timeout)
+        for task in done:
+            if not task.cancelled() and task.exception() is not None:
+                loop.call_exception_handler(
+                    {
+                        "message": "unhandled exception in a task cancelled by QiRunner.close()",
+                        "exception": task.exception(),
+                        "task": task,
+                    }
+                )
+        if stuck:
+            return stuck
+    return set()

@@ -9,7 +9,8 @@ import os
 import signal
 import sys
 import threading
-from typing import Any, Callable, Iterator
+from collections.abc import Iterator
+from typing import Any, Callable
 
 import pytest
 import qtpy

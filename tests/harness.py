@@ -35,7 +35,10 @@ else:
             lambda selector=selector: qtinter.QiSelectorEventLoop(selector()),
             lambda selector=selector: asyncio.SelectorEventLoop(selector()),
         )
-        for name, selector in (("select", selectors.SelectSelector), ("poll", selectors.PollSelector))
+        for name, selector in (
+            ("select", selectors.SelectSelector),
+            ("poll", selectors.PollSelector),
+        )
     ]
 
 DEFAULT_KIND = KINDS[0]
@@ -84,9 +87,13 @@ def run_hosted(factory: Callable[[], Any], main: Callable[[], Any]) -> Any:
     def start() -> None:
         runner.start()
         tasks.append(runner.get_loop().create_task(main()))
-        tasks[0].add_done_callback(lambda _: QtCore.QTimer.singleShot(0, slot(runner.close, finally_=application().exit)))
+        tasks[0].add_done_callback(
+            lambda _: QtCore.QTimer.singleShot(0, slot(runner.close, finally_=application().exit))
+        )
 
-    def slot(function: Callable[[], None], finally_: Callable[[], None] = lambda: None) -> Callable[[], None]:
+    def slot(
+        function: Callable[[], None], finally_: Callable[[], None] = lambda: None
+    ) -> Callable[[], None]:
         def guarded() -> None:
             try:
                 function()
@@ -163,7 +170,9 @@ class Ended(NamedTuple):
     errors: str
 
 
-def start_program(code: str, *, prelude: str = PRELUDE, options: tuple[str, ...] = (), **keywords: Any) -> Any:
+def start_program(
+    code: str, *, prelude: str = PRELUDE, options: tuple[str, ...] = (), **keywords: Any
+) -> Any:
     """Start a program; its warnings are errors."""
     return subprocess.Popen(
         [sys.executable, "-W", "error", *options, "-c", prelude + textwrap.dedent(code)],
