@@ -15,9 +15,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 # Swapping the current task. The C implementation is the one exported by asyncio.tasks.
-if sys.version_info >= (3, 12):
+if sys.version_info >= (3, 13):
     swap_current_task = asyncio.tasks._swap_current_task  # type: ignore[attr-defined]
-else:  # Delete when 3.11 goes.
+else:  # Delete when 3.12 goes. 3.12 has a function for it, which fails if there is nothing to swap.
 
     def swap_current_task(loop: Any, task: Any) -> Any:
         """Make `task` (or None) the current task of `loop`; return the one before."""

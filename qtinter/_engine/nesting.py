@@ -18,6 +18,9 @@ would go wrong.
 4. *stop()* takes effect when the outermost iteration has ended. Until then it is hidden from the
    nested slices: asyncio waits for nothing while it is stopping.
 
+Not done here: the proactor asks for the next data before it hands over the last, so a protocol of
+its that is blocked in `data_received()` may be called again meanwhile, in order.
+
 In an ordinary slice none of this exists. The view and the screen are put in place by the first
 nested slice and removed when the outermost iteration has ended.
 
