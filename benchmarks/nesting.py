@@ -79,7 +79,9 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for workload in (injected, sparse, busy):
         cost(loop, workload, ready)  # Warm up.
-        pairs = [(cost(loop, workload, math.inf), cost(loop, workload, ready)) for _ in range(rounds)]
+        pairs = [
+            (cost(loop, workload, math.inf), cost(loop, workload, ready)) for _ in range(rounds)
+        ]
         without, with_it = (statistics.median(column) for column in zip(*pairs))
         ratios = sorted(b / a for a, b in pairs)
         low, high = ratios[len(ratios) // 10], ratios[-1 - len(ratios) // 10]

@@ -1,7 +1,8 @@
 """Event loop policies that make Qt-backed loops, for code that needs a policy.
 
 asyncio removes policies in Python 3.16; prefer `loop_factory=qtinter.new_event_loop` (3.11 and
-later). """
+later).
+"""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Alarm:
     def __init__(self, callback: Callable[[], None]) -> None:
         self._callback = callback
         self._due = math.inf
-        self._timer = _lazy.QtCore.QTimer()
+        self._timer: Any = _lazy.QtCore.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setTimerType(_enum(_lazy.QtCore.Qt, "TimerType", "PreciseTimer"))
         self._timer.timeout.connect(self._ring)
@@ -108,7 +108,7 @@ class ReadNotifier:
         # The arguments of `activated` differ between bindings and versions; nobody needs them.
         kind = _lazy.QtCore.QSocketNotifier
         self._callback = callback
-        self._notifier = kind(fd, _enum(kind, "Type", "Read"))
+        self._notifier: Any = kind(fd, _enum(kind, "Type", "Read"))
         self._notifier.activated.connect(self._activated)
 
     def close(self) -> None:
@@ -179,7 +179,7 @@ class EventLoop:
     """A QEventLoop that runs until `leave()`, also after QCoreApplication.quit()."""
 
     def __init__(self) -> None:
-        self._loop = _lazy.QtCore.QEventLoop()
+        self._loop: Any = _lazy.QtCore.QEventLoop()
         self._left = False
 
     def run(self, has_begun: Callable[[], bool]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import signal
 import statistics
 import sys
@@ -18,16 +19,14 @@ from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from time import perf_counter
 from types import FrameType
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import _qt
 from ._loops import QiBaseEventLoop
 from ._runners import using_asyncio_from_qt, using_qt_from_asyncio
 
-try:
+if TYPE_CHECKING or importlib.util.find_spec("_ssl"):  # Python can be built without it.
     import ssl
-except ImportError:  # Python can be built without it.
-    ssl = None  # type: ignore[assignment]
 
 # What a check may take. Most take some milliseconds; starting a process can take a second or two.
 TIME_LIMIT = 10.0
@@ -224,7 +223,7 @@ CHECKS: list[tuple[str, str, Callable[[], float]]] = [
     ("Ctrl-C", "until Python notices, Qt being idle", _ctrl_c),
     ("nested Qt loop", "until the other tasks go on", _nested(_nested_qt_loop)),
 ]
-if ssl is not None:
+if importlib.util.find_spec("_ssl"):
     CHECKS.append(("TLS echo", "for a round trip", _nested(_tls_echo)))
 
 # For the TLS check only, and no secret: a self-signed certificate for "localhost", made for this file, that is

