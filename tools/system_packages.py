@@ -19,6 +19,7 @@ QT_GUI = {
     "libGL.so.1": "libgl1",
     "libdbus-1.so.3": "libdbus-1-3",
     "libfontconfig.so.1": "libfontconfig1",
+    "libgssapi_krb5.so.2": "libgssapi-krb5-2",  # QtNetwork, hence QtQml
     "libxkbcommon.so.0": "libxkbcommon0",
     # In an X window.
     "libxcb-cursor.so.0": "libxcb-cursor0",
