@@ -14,6 +14,7 @@ import math
 import sys
 import threading
 import time
+import weakref
 from typing import Any, Callable
 
 _LONGEST_TIMER = 24 * 3600 * 1000  # Qt counts milliseconds in a 32-bit int.
@@ -265,16 +266,28 @@ def call_in_thread_of(qobject: Any, callback: Callable[[], None]) -> None:
 _on_their_way: set[Any] = set()
 
 
-def is_called_by_signal(receiver: object = None) -> bool:
-    """PyQt: tell whether a signal is calling slots of this thread just now. PySide: always False.
+def spare_process(error: Exception) -> Exception:
+    """Keep PyQt from aborting the process if `error`, which must allow weak references, leaves a slot.
 
-    The question is asked because PyQt aborts the process if an exception leaves a slot. PyQt tells
-    any QObject who emitted the signal that it is calling a Python function for.
+    PyQt aborts unless somebody has replaced sys.excepthook. So it is replaced until it is called, or the exception
+    is gone. (Nobody knows whether Python or Qt is calling a slot: QObject.sender() of PyQt may give a dead sender.)
+
+    Returns:
+        `error`, to be raised.
     """
-    if not is_pyqt():
-        return False
-    probes = [_lazy.QtCore.QObject(), *([receiver] if is_qobject(receiver) else [])]
-    return any(probe.sender() is not None for probe in probes)
+    if is_pyqt() and sys.excepthook is sys.__excepthook__:
+
+        def hook(*about: Any) -> None:
+            restore()
+            sys.__excepthook__(*about)
+
+        def restore() -> None:
+            if sys.excepthook is hook:
+                sys.excepthook = sys.__excepthook__
+
+        sys.excepthook = hook
+        weakref.finalize(error, restore).atexit = False
+    return error
 
 
 def keep(values: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -313,17 +313,18 @@ class multisignal(Generic[Tag]):
     senders are destroyed when all of these are.
 
     Args:
-        signals: bound signals, overloads of them, or multisignals, each with its tag, which may be any object.
+        signals: bound signals, overloads of them, or multisignals, each with its tag, which may be any object. Only while it is
+            connected does a multisignal notice that a sender is destroyed; as with any bound signal, it must not be
+            connected if a sender has been destroyed before.
     """
 
     def __init__(self, signals: Mapping[Any, Tag]) -> None:
         self._sources = [_Source(signal, tag) for signal, tag in signals.items()]
-        self._connections: list[weakref.ref[_Connection]] = []
+        self._connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
 
     def connect(self, slot: Callable[[Tag, tuple[Any, ...]], object]) -> None:
         """Have `slot` called with tag and arguments of each emission, as if this were the signal of one QObject."""
-        connections = [reference for reference in self._connections if reference() is not None]
-        self._connections = [*connections, weakref.ref(_Connection(self._sources, slot))]
+        self._connections.add(_Connection(self._sources, slot))
 
     def disconnect(self, slot: Callable[[Tag, tuple[Any, ...]], object] | None = None) -> None:
         """Have `slot` called no more; without argument, all slots.
@@ -331,15 +332,11 @@ class multisignal(Generic[Tag]):
         Raises:
             TypeError: it is not connected.
         """
-        connections = [
-            connection for reference in self._connections if (connection := reference()) is not None
-        ]
-        found = [
-            connection for connection in connections if slot is None or connection.slot() == slot
-        ]
+        found = [each for each in self._connections if slot is None or each.slot() == slot]
         if slot is not None and not found:
             raise TypeError(f"{slot!r} is not connected to this multisignal")
         for connection in found:
+            self._connections.discard(connection)
             connection.close()
 
 

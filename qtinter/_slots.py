@@ -50,6 +50,10 @@ _POLICIES = ("parallel", "drop", "queue", "restart")
 _running: dict[asyncio.Future[Any], _Behaviour] = {}
 
 
+class NoLoopError(RuntimeError):
+    """A slot was called without a running Qt-backed loop."""
+
+
 class _Options(NamedTuple):
     task_runner: TaskRunner
     when_busy: WhenBusy
@@ -133,8 +137,8 @@ def asyncslot(
         owner: a QObject whose destruction cancels the tasks.
 
     Raises:
-        RuntimeError: no Qt-backed loop is running, when the slot is called. If PyQt is calling it for a signal, this goes to
-            sys.excepthook instead. Nothing happens if the slot was made while a loop ran that has ended since.
+        RuntimeError: no Qt-backed loop is running, when the slot is called. If Qt is calling it, this is printed on all bindings, and
+            does not make PyQt abort. Nothing happens if the slot was made while a loop ran that has ended since.
         TypeError: `fn` cannot be called, or not without keywords; `owner` is no QObject.
         ValueError: `when_busy` is none of the four.
 
@@ -502,9 +506,7 @@ class _Behaviour:
         try:
             running_loop(f"asyncslot {self.name}")
         except RuntimeError as error:
-            if not _qt.is_called_by_signal(qobject):
-                raise
-            sys.excepthook(type(error), error, error.__traceback__)
+            raise _qt.spare_process(NoLoopError(*error.args)) from None
 
     def _call_again(self, values: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         """In the right thread, called by Qt or asyncio."""
