@@ -69,12 +69,14 @@ class Subscription:
 
         def receiver(*values: Any) -> None:
             subscription = this()
-            if subscription is None or subscription._receiver is None:
+            if subscription is None or subscription._is_deaf:
                 return  # This emission was on its way from another thread.
             if once:
-                subscription._close_when_possible()
+                subscription._is_deaf = True
+                _qt.when_not_dying(subscription.close)  # The signal may be QObject.destroyed.
             emitted(*_qt.keep(values))
 
+        self._is_deaf = False
         self._receiver: weakref.ref[Any] | None = None
         self._signal = signal
         self._connection = signal.connect(receiver)
@@ -86,20 +88,18 @@ class Subscription:
         if receiver is not None:
             _qt.disconnect(self._signal, self._connection, receiver)
 
-    def _close_when_possible(self) -> None:
-        # The sender may be dying: if it was what held us, or if this is its signal `destroyed`.
+    def __del__(self) -> None:
+        # Maybe because the sender is dying, if it was what held us.
         receiver = self._take_receiver()
         if receiver is not None:
+            reference = weakref.ref(receiver)
             _qt.when_not_dying(
-                functools.partial(
-                    _disconnect, self._signal, self._connection, weakref.ref(receiver)
-                )
+                functools.partial(_disconnect, self._signal, self._connection, reference)
             )
 
-    __del__ = _close_when_possible
-
     def _take_receiver(self) -> Any:
-        """The receiver, None if it is gone; its end is now without meaning."""
+        """Return the receiver, None if it is gone. From now on its end means nothing, nor do emissions."""
+        self._is_deaf = True
         reference, self._receiver = self._receiver, None
         return None if reference is None else reference()
 
