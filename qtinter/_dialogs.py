@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 async def asyncdialog(dialog: Any) -> int:
     """Open a QDialog and wait until it is finished, while everything else goes on: `code = await asyncdialog(dialog)`.
 
-    The dialog is opened by `dialog.open()`, hence modal to its parent's window. Cancelling the wait closes it.
+    The dialog is opened by `dialog.open()`, hence modal to its parent's window. Cancelling the wait
+    closes it.
 
     Args:
         dialog: a QDialog, or one of its subclasses.
 
     Returns:
-        The result code: QDialog.Accepted, QDialog.Rejected, a button of QMessageBox, or what was given to `done()`.
+        The result code: QDialog.Accepted, QDialog.Rejected, a button of QMessageBox, or what was
+            given to `done()`.
 
     Raises:
         RuntimeError: no Qt-backed loop is running.
@@ -51,14 +53,16 @@ async def asyncdialog(dialog: Any) -> int:
 def asyncclose(fn: Callable[[W, E], Coroutine[Any, Any, object]]) -> Callable[[W, E], None]:
     """Make an event handler from `async def closeEvent(self, event)`.
 
-    The window stays open while the coroutine runs, and everything else goes on. Then it closes, unless the coroutine has called
-    `event.ignore()`, was cancelled, or has raised an exception, which is reported as that of an asyncslot. Attempts
-    to close it meanwhile do nothing. If the coroutine does not suspend, the window closes or stays at once.
+    The window stays open while the coroutine runs, and everything else goes on. Then it closes,
+    unless the coroutine has called `event.ignore()`, was cancelled, or has raised an exception,
+    which is reported as that of an asyncslot. Attempts to close it meanwhile do nothing. If the
+    coroutine does not suspend, the window closes or stays at once.
 
-    The coroutine is given a close event of its own, which is accepted unless it says otherwise: Qt's is gone
-    when its handler has returned.
+    The coroutine is given a close event of its own, which is accepted unless it says otherwise:
+    Qt's is gone when its handler has returned.
 
-    Without a running Qt-backed loop, as after the end of the run, the window closes without asking; sys.excepthook is told so.
+    Without a running Qt-backed loop, as after the end of the run, the window closes without asking;
+    sys.excepthook is told so.
     """
     closing = _Closing(fn)
 

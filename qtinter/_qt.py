@@ -1,8 +1,10 @@
 """The only door to Qt: what the package needs of QtCore, alike on every binding.
 
-qtpy chooses the binding on first use, so that importing qtinter imports none. Its QtCore comes straight from the
-binding: `qtpy.QtCore` imports QtGui as well, which needs libGL where there may be no display (qtpy 2.4.3).
-Differences between bindings live here, each as one named function. Milliseconds exist only here.
+qtpy chooses the binding on first use, so that importing qtinter imports none. Its QtCore comes
+straight from the
+binding: `qtpy.QtCore` imports QtGui as well, which needs libGL where there may be no display (qtpy
+2.4.3). Differences between bindings live here, each as one named function. Milliseconds exist only
+here.
 """
 
 from __future__ import annotations
@@ -269,8 +271,9 @@ _on_their_way: set[Any] = set()
 def spare_process(error: Exception) -> Exception:
     """Keep PyQt from aborting the process if `error`, which must allow weak references, leaves a slot.
 
-    PyQt aborts unless somebody has replaced sys.excepthook. So it is replaced until it is called, or the exception
-    is gone. (Nobody knows whether Python or Qt is calling a slot: QObject.sender() of PyQt may give a dead sender.)
+    PyQt aborts unless somebody has replaced sys.excepthook. So it is replaced until it is called,
+    or the exception is gone. (Nobody knows whether Python or Qt is calling a slot: QObject.sender()
+    of PyQt may give a dead sender.)
 
     Returns:
         `error`, to be raised.
@@ -293,8 +296,9 @@ def spare_process(error: Exception) -> Exception:
 def keep(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """The arguments of a slot, such that they stay valid after it has returned.
 
-    PyQt passes what Qt's meta-type system does not know (QItemSelection) by reference to C++ memory that
-    somebody else owns. Values are copied; what has a sip.wrapper is passed by pointer, and left alone.
+    PyQt passes what Qt's meta-type system does not know (QItemSelection) by reference to C++ memory
+    that somebody else owns. Values are copied; what has a sip.wrapper is passed by pointer, and
+    left alone.
     """
     if not values or not is_pyqt():
         return values
@@ -320,8 +324,9 @@ def _copy(value: Any) -> Any:
 def disconnect(signal: Any, connection: Any, receiver: Any) -> None:
     """Undo `connection = signal.connect(receiver)`, if it still exists; `receiver` is a function.
 
-    With the sender dead, the disconnect() of a bound signal crashes on PyQt and PySide2. Qt's own connection knows
-    whether the sender is alive; that of PySide2 is True, which knows nothing: see `when_not_dying`.
+    With the sender dead, the disconnect() of a bound signal crashes on PyQt and PySide2. Qt's own
+    connection knows whether the sender is alive; that of PySide2 is True, which knows nothing: see
+    `when_not_dying`.
     """
     if not isinstance(connection, _lazy.QtCore.QMetaObject.Connection):
         with contextlib.suppress(TypeError, RuntimeError):

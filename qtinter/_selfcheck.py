@@ -1,6 +1,7 @@
 """The checks of `python -m qtinter`.
 
-Each uses the package as programs do, and returns how long, in seconds, the thing took that it is about. It fails by raising.
+Each uses the package as programs do, and returns how long, in seconds, the thing took that it is
+about. It fails by raising.
 
 Not done here: running them one by one and telling the user (__main__.py).
 """
@@ -226,8 +227,8 @@ CHECKS: list[tuple[str, str, Callable[[], float]]] = [
 if importlib.util.find_spec("_ssl"):
     CHECKS.append(("TLS echo", "for a round trip", _nested(_tls_echo)))
 
-# For the TLS check only, and no secret: a self-signed certificate for "localhost", made for this file, that is
-# valid from 2000 to 9999. Nothing else should ever trust it.
+# For the TLS check only, and no secret: a self-signed certificate for "localhost", made for this
+# file, that is valid from 2000 to 9999. Nothing else should ever trust it.
 _TEST_KEY = """
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgHpblAWYGmtI/VUa9

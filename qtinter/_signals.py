@@ -1,6 +1,7 @@
 """asyncsignal, asyncsignalstream, multisignal: waiting for what Qt says.
 
-`Subscription` is the part that knows about signals and nothing about event loops. The others carry what it hears
+`Subscription` is the part that knows about signals and nothing about event loops. The others carry
+what it hears
 into asyncio: into one future, or into a buffer.
 
 Who refers to whom decides when things end:
@@ -9,7 +10,8 @@ Who refers to whom decides when things end:
                            |                                        |
                            +----------------> future <--------------+
 
-If the left side is dropped, the subscription disconnects. If the sender dies, the receiver does, and that is noticed.
+If the left side is dropped, the subscription disconnects. If the sender dies, the receiver does,
+and that is noticed.
 """
 
 from __future__ import annotations
@@ -48,13 +50,15 @@ class Subscription:
 
     Args:
         signal: what to connect to. A bound signal does not keep its sender alive.
-        emitted: called with the arguments of each emission; in this thread or, on PySide6, in that of the sender.
-        lost: called when the sender is gone; in the thread where it was deleted. PyQt is late by a turn of Qt's loop.
+        emitted: called with the arguments of each emission; in this thread or, on PySide6, in that
+            of the sender.
+        lost: called when the sender is gone; in the thread where it was deleted. PyQt is late by a
+            turn of Qt's loop.
         once: whether to disconnect at the first emission.
 
-    The receiver is a function that only the connection keeps alive, so it is finalised when the sender dies:
-    nobody needs to know which object that is. Neither `emitted` nor `lost` may refer to the subscription, which
-    disconnects when it is dropped.
+    The receiver is a function that only the connection keeps alive, so it is finalised when the
+    sender dies: nobody needs to know which object that is. Neither `emitted` nor `lost` may refer
+    to the subscription, which disconnects when it is dropped.
     """
 
     def __init__(
@@ -131,19 +135,23 @@ def _item(values: tuple[Any, ...]) -> Any:
 class asyncsignal(Awaitable[T]):
     """Wait for one emission of a signal: `value = await asyncsignal(timer.timeout)`.
 
-    It is connected when it is made, not when it is awaited: `waiter = asyncsignal(s); trigger(); await waiter` cannot miss an
-    emission. It disconnects after one emission, when the wait is cancelled, and when it is dropped.
+    It is connected when it is made, not when it is awaited: `waiter = asyncsignal(s); trigger();
+    await waiter` cannot miss an emission. It disconnects after one emission, when the wait is
+    cancelled, and when it is dropped.
 
     Args:
-        signal: a bound signal, an overload of one (`s[int]`), or a multisignal. Of signals with a default argument PyQt's overload
-            without index has the argument and PySide's has not: write `button.clicked[bool]` for both.
+        signal: a bound signal, an overload of one (`s[int]`), or a multisignal. Of signals with a
+            default argument PyQt's overload without index has the argument and PySide's has not:
+            write `button.clicked[bool]` for both.
 
     Returns:
-        None, the argument, or a tuple of the arguments, of signals with 0, 1 or more of them. It may be awaited again.
+        None, the argument, or a tuple of the arguments, of signals with 0, 1 or more of them. It
+        may be awaited again.
 
     Raises:
         RuntimeError: no Qt-backed loop is running.
-        SenderDestroyedError: when awaited, if the sender is destroyed, or disconnects everything, before it emits.
+        SenderDestroyedError: when awaited, if the sender is destroyed, or disconnects everything,
+            before it emits.
 
     The signal may be emitted in another thread; the wait ends in the loop's.
     """
@@ -185,16 +193,17 @@ def _destroyed() -> SenderDestroyedError:
 class asyncsignalstream(AsyncIterator[T]):
     """Iterate over the emissions of a signal: `async for value in asyncsignalstream(slider.valueChanged)`.
 
-    It is connected from when it is made until `aclose()`, the end of its `async with`, or until it is dropped, as by
-    `break`. Emissions that nobody has asked for yet are buffered.
+    It is connected from when it is made until `aclose()`, the end of its `async with`, or until it
+    is dropped, as by `break`. Emissions that nobody has asked for yet are buffered.
 
     Args:
         signal: as for asyncsignal.
         maxsize: how many emissions are buffered; 0 for no limit.
-        overflow: what gives way when one more is emitted: "drop_oldest", "drop_newest", or "error": no emission gets lost unnoticed,
-            but the stream ends.
+        overflow: what gives way when one more is emitted: "drop_oldest", "drop_newest", or "error":
+            no emission gets lost unnoticed, but the stream ends.
 
-    Items are those of asyncsignal. The iteration ends after the buffered items when the sender is destroyed, and at once after `aclose()`.
+    Items are those of asyncsignal. The iteration ends after the buffered items when the sender is
+    destroyed, and at once after `aclose()`.
 
     Raises:
         RuntimeError: no Qt-backed loop is running.
@@ -308,14 +317,15 @@ class _Buffer:
 class multisignal(Generic[Tag]):
     """Several signals as one: `multisignal({ok.clicked: "ok", cancel.clicked: "cancel"})`.
 
-    When one of them is emitted, this one is, with two arguments: its tag, and the tuple of its arguments. So
-    `await asyncsignal(multisignal(...))` gives a pair. It can be connected to, and given to asyncsignal and asyncsignalstream, whose
-    senders are destroyed when all of these are.
+    When one of them is emitted, this one is, with two arguments: its tag, and the tuple of its
+    arguments. So `await asyncsignal(multisignal(...))` gives a pair. It can be connected to, and
+    given to asyncsignal and asyncsignalstream, whose senders are destroyed when all of these are.
 
     Args:
-        signals: bound signals, overloads of them, or multisignals, each with its tag, which may be any object. Only while it is
-            connected does a multisignal notice that a sender is destroyed; as with any bound signal, it must not be
-            connected if a sender has been destroyed before.
+        signals: bound signals, overloads of them, or multisignals, each with its tag, which may be
+            any object. Only while it is connected does a multisignal notice that a sender is
+            destroyed; as with any bound signal, it must not be connected if a sender has been
+            destroyed before.
     """
 
     def __init__(self, signals: Mapping[Any, Tag]) -> None:
@@ -356,8 +366,8 @@ class _Source:
 class _Connection:
     """A slot connected to several signals, by way of a relay: a QObject with one signal, to which Qt connects the slot.
 
-    Only what is connected to the signals keeps it alive, hence the senders do. With the last sender the relay dies, and is
-    to the slot what a sender is that dies.
+    Only what is connected to the signals keeps it alive, hence the senders do. With the last sender
+    the relay dies, and is to the slot what a sender is that dies.
     """
 
     def __init__(self, sources: Iterable[_Source], slot: Any) -> None:

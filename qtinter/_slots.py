@@ -1,9 +1,10 @@
 """asyncslot: a slot from a coroutine function.
 
-What is connected is an ordinary Python function (or a bound method of one), made to measure: the bindings then treat it
-as any other slot. They look at its parameters to choose the overload of a signal, hold a bound method weakly, call
-it in the thread of its QObject, and accept Slot() above or below it. All this function does is to call its `_Behaviour`,
-which starts the coroutine, keeps the task alive, and reports how it failed.
+What is connected is an ordinary Python function (or a bound method of one), made to measure: the
+bindings then treat it as any other slot. They look at its parameters to choose the overload of a
+signal, hold a bound method weakly, call it in the thread of its QObject, and accept Slot() above or
+below it. All this function does is to call its `_Behaviour`, which starts the coroutine, keeps the
+task alive, and reports how it failed.
 
 Nothing may be raised into Qt: PyQt would abort the process.
 
@@ -23,16 +24,9 @@ from typing import TYPE_CHECKING, Any, Callable, Literal, NamedTuple, TypeVar, o
 
 from . import _qt
 from ._loops import QiBaseEventLoop
+from ._moulds import NOT_GIVEN, make_function, qualified_name
 from ._signals import Subscription, call_in_loop
 from ._tasks import run_task, running_loop
-
-if sys.version_info >= (3, 14):
-    import annotationlib
-
-    # Annotations may name what only type checkers import.
-    _signature = functools.partial(inspect.signature, annotation_format=annotationlib.Format.STRING)
-else:
-    _signature = inspect.signature
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec
@@ -46,7 +40,8 @@ TaskRunner = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 
 _POLICIES = ("parallel", "drop", "queue", "restart")
 
-# Every task that a slot has started, with the behaviour that did; asyncio's own references are weak.
+# Every task that a slot has started, with the behaviour that did; asyncio's own references are
+# weak.
 _running: dict[asyncio.Future[Any], _Behaviour] = {}
 
 
@@ -112,38 +107,46 @@ def asyncslot(
 ) -> Any:
     """Make a slot from a coroutine function, or from anything callable that returns an awaitable.
 
-    Three forms: `asyncslot(fn)`, the decorator `@asyncslot`, and `@asyncslot(...)` with any of the arguments below. As a
-    decorator it may stand above or below Slot, pyqtSlot, staticmethod and classmethod.
+    Three forms: `asyncslot(fn)`, the decorator `@asyncslot`, and `@asyncslot(...)` with any of the
+    arguments below. As a decorator it may stand above or below Slot, pyqtSlot, staticmethod and
+    classmethod.
 
-    Calling the slot runs the coroutine at once, up to where it first suspends, and returns the task, which is kept alive until it is
-    done. Arguments of the signal that `fn` does not take are dropped; arguments that Qt owns are copied.
+    Calling the slot runs the coroutine at once, up to where it first suspends, and returns the
+    task, which is kept alive until it is done. Arguments of the signal that `fn` does not take are
+    dropped; arguments that Qt owns are copied.
 
-    The coroutine runs in the thread in which its object lives, if that is a QObject. Otherwise in the loop that was running when
-    `asyncslot` was called; if none was, as in a decorator, in the thread where Qt calls the slot, or, if no Qt-backed
-    loop is running there, in that of the application. A call in any other thread is handed over, and returns None.
+    The coroutine runs in the thread in which its object lives, if that is a QObject. Otherwise in
+    the loop that was running when `asyncslot` was called; if none was, as in a decorator, in the
+    thread where Qt calls the slot, or, if no Qt-backed loop is running there, in that of the
+    application. A call in any other thread is handed over, and returns None.
 
-    The slot of a bound method is a bound method: a connection holds its object weakly, and whoever holds the slot keeps the object alive.
+    The slot of a bound method is a bound method: a connection holds its object weakly, and whoever
+    holds the slot keeps the object alive.
 
     Args:
-        args: the function, or the types of a Slot (classes or strings), which is then applied to the slot (but not to that of a
-            bound method, which has no place in a meta-object).
+        args: the function, or the types of a Slot (classes or strings), which is then applied to
+            the slot (but not to that of a bound method, which has no place in a meta-object).
         name: name of the Slot, in the form with parentheses.
         result: result type of the Slot, likewise. What the slot returns is a task.
-        task_runner: makes the task from the coroutine; asyncio.create_task, to begin in the next iteration.
-        when_busy: what a call does while an earlier call of the same slot, and of the same object if it is a method, is not
-            done: "parallel" starts another task, "drop" returns the task there is, "queue" waits for its turn, and "restart"
-            cancels the earlier ones and waits until they have cleaned up.
+        task_runner: makes the task from the coroutine; asyncio.create_task, to begin in the next
+            iteration.
+        when_busy: what a call does while an earlier call of the same slot, and of the same object
+            if it is a method, is not done: "parallel" starts another task, "drop" returns the task
+            there is, "queue" waits for its turn, and "restart" cancels the earlier ones and waits
+            until they have cleaned up.
         on_error: called with an exception that the coroutine raised, instead of reporting it.
         owner: a QObject whose destruction cancels the tasks.
 
     Raises:
-        RuntimeError: no Qt-backed loop is running, when the slot is called. If Qt is calling it, this is printed on all bindings, and
-            does not make PyQt abort. Nothing happens if the slot was made while a loop ran that has ended since.
+        RuntimeError: no Qt-backed loop is running, when the slot is called. If Qt is calling it,
+            this is printed on all bindings, and does not make PyQt abort. Nothing happens if the
+            slot was made while a loop ran that has ended since.
         TypeError: `fn` cannot be called, or not without keywords; `owner` is no QObject.
         ValueError: `when_busy` is none of the four.
 
-    Exceptions of the coroutine are reported once, as soon as it is done, by `loop.call_exception_handler()`, which is told the name
-    of the slot. Cancellation is no error. KeyboardInterrupt and SystemExit end the run of the loop, which raises them.
+    Exceptions of the coroutine are reported once, as soon as it is done, by
+    `loop.call_exception_handler()`, which is told the name of the slot. Cancellation is no error.
+    KeyboardInterrupt and SystemExit end the run of the loop, which raises them.
     """
     if when_busy not in _POLICIES:
         raise ValueError(f"when_busy must be one of {', '.join(_POLICIES)}, not {when_busy!r}")
@@ -174,15 +177,16 @@ def _adapt(fn: Any, options: _Options, decorate: Callable[..., Any] = _nothing_m
         raise TypeError(f"asyncslot() needs a coroutine function, got {fn!r}")
     receiver, function = getattr(fn, "__self__", None), getattr(fn, "__func__", None)
     if receiver is None or function is None or isinstance(receiver, type):
-        return decorate(_make_slot(fn, _Behaviour(fn, options)))
+        return decorate(make_function(fn, _Behaviour(fn, options)))
     return types.MethodType(_slot_of_method(function, receiver, options), receiver)
 
 
 def _slot_of_method(fn: Callable[..., Any], receiver: Any, options: _Options) -> Callable[..., Any]:
     """Return the function behind the slot of a bound method; the same one for the same method and options.
 
-    A connection holds the object of a bound method weakly, but PyQt5 and PySide2 do not hold its function
-    at all. So the object itself keeps it. (A global table would not do: the options may refer to the object.)
+    A connection holds the object of a bound method weakly, but PyQt5 and PySide2 do not hold its
+    function at all. So the object itself keeps it. (A global table would not do: the options may
+    refer to the object.)
     """
     options = options._replace(
         task_runner=_unbound(options.task_runner, receiver),
@@ -197,7 +201,7 @@ def _slot_of_method(fn: Callable[..., Any], receiver: Any, options: _Options) ->
         slots[key][1].come_home()
     else:
         behaviour = _Behaviour(fn, options, is_bound=True)
-        slots[key] = _make_slot(fn, behaviour), behaviour
+        slots[key] = make_function(fn, behaviour), behaviour
     slot: Callable[..., Any] = slots[key][0]
     return slot
 
@@ -221,100 +225,8 @@ def _bound(option: Any, values: tuple[Any, ...]) -> Any:
     return types.MethodType(option.fn, values[0]) if isinstance(option, _Unbound) else option
 
 
-class _Parameters(NamedTuple):
-    """What a callable takes; `defaults` are those of `names`, from the right."""
-
-    names: tuple[str, ...]
-    defaults: tuple[Any, ...]
-    takes_rest: bool
-    takes_keywords: bool
-
-
-def _parameters(fn: Any) -> _Parameters:
-    if (
-        type(fn) is types.FunctionType
-        and not hasattr(fn, "__wrapped__")
-        and not hasattr(fn, "__signature__")
-    ):
-        # What signature() would say, at a tenth of its cost.
-        code = fn.__code__
-        count = code.co_argcount
-        keywords = code.co_varnames[count : count + code.co_kwonlyargcount]
-        required = [name for name in keywords if name not in (fn.__kwdefaults__ or {})]
-        found = _Parameters(
-            code.co_varnames[:count],
-            fn.__defaults__ or (),
-            bool(code.co_flags & inspect.CO_VARARGS),
-            bool(keywords or code.co_flags & inspect.CO_VARKEYWORDS),
-        )
-    else:
-        try:
-            parameters = list(_signature(fn).parameters.values())
-        except ValueError:  # A compiled function that does not tell.
-            return _Parameters((), (), True, True)
-        positional = [
-            p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        ]
-        required = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
-        found = _Parameters(
-            tuple(p.name for p in positional),
-            tuple(p.default for p in positional if p.default is not p.empty),
-            any(p.kind is p.VAR_POSITIONAL for p in parameters),
-            any(p.kind in (p.KEYWORD_ONLY, p.VAR_KEYWORD) for p in parameters),
-        )
-    if required:
-        raise TypeError(
-            f"{fn!r} cannot be a slot: signals have no keyword arguments, and its parameter "
-            f"{required[0]!r} needs one; give it a default, or use functools.partial"
-        )
-    return found
-
-
-def _make_slot(fn: Any, behaviour: _Behaviour) -> Callable[..., Any]:
-    """Return a function with the parameters of `fn` that calls `behaviour(values, keywords)`.
-
-    The number of parameters must be real: PySide reads it from the code object, to choose clicked(bool) or clicked(). All
-    get defaults, so that a signal with too few arguments is an error of the coroutine and not of Qt's call.
-    """
-    names, defaults, takes_rest, takes_keywords = _parameters(fn)
-    slot = _mould(names, takes_rest, takes_keywords)(behaviour)
-    # With the attributes go the marks of Slot(), which are right for what takes the place of `fn` only.
-    is_replacement = inspect.isfunction(fn) and not behaviour.is_bound
-    functools.update_wrapper(slot, fn, updated=("__dict__",) if is_replacement else ())
-    slot.__defaults__ = (_NOT_GIVEN,) * (len(names) - len(defaults)) + defaults
-    slot.__name__ = behaviour.name.rpartition(".")[2]
-    slot.__qualname__ = behaviour.name
-    return slot
-
-
-_NOT_GIVEN: Any = object()
-
-
-@functools.cache
-def _mould(
-    names: tuple[str, ...], takes_rest: bool, takes_keywords: bool
-) -> Callable[..., types.FunctionType]:
-    """Return what makes functions with these parameters out of behaviours."""
-    parameters = [*names, *["*_qi_rest"] * takes_rest, *["**_qi_keywords"] * takes_keywords]
-    values = "".join(f"{name}, " for name in names) + "*_qi_rest, " * takes_rest
-    keywords = "_qi_keywords" if takes_keywords else "{}"
-    source = (
-        f"lambda _qi_behave: lambda {', '.join(parameters)}: _qi_behave(({values}), {keywords})"
-    )
-    maker: Callable[..., types.FunctionType] = eval(source, {})
-    return maker
-
-
-def _name(fn: Any) -> str:
-    """The qualified name of anything callable."""
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    name: str = getattr(fn, "__qualname__", None) or type(fn).__qualname__
-    return name
-
-
 def _is_in_class_body(fn: Any) -> bool:
-    scope, dot, _ = _name(fn).rpartition(".")
+    scope, dot, _ = qualified_name(fn).rpartition(".")
     return bool(dot) and not scope.endswith("<locals>") and inspect.isfunction(fn)
 
 
@@ -335,7 +247,7 @@ class _Behaviour:
     def __init__(
         self, fn: Callable[..., Any], options: _Options, *, is_bound: bool = False
     ) -> None:
-        self.name = _name(fn)
+        self.name = qualified_name(fn)
         self.is_bound = is_bound
         self.has_lost_owner = False
         self._fn = fn
@@ -413,7 +325,7 @@ class _Behaviour:
         self, values: tuple[Any, ...], keywords: dict[str, Any]
     ) -> Coroutine[Any, Any, Any]:
         for count, value in enumerate(values):
-            if value is _NOT_GIVEN:
+            if value is NOT_GIVEN:
                 values = values[:count]  # Python will say what is missing.
                 break
         try:
@@ -477,7 +389,8 @@ class _Behaviour:
     def _is_at_home(self, loop: QiBaseEventLoop, values: tuple[Any, ...]) -> bool:
         """Tell whether this thread, where `loop` runs, is the right one."""
         if self.is_bound and _qt.is_qobject(values[0]):
-            # The bindings see to it, except PySide: it treats this method, which the class has not, as a function.
+            # The bindings see to it, except PySide: it treats this method, which the class has not,
+            # as a function.
             return _qt.is_alive(values[0]) and _qt.is_in_thread_of(values[0])
         home = self._home_loop()
         return home is None or home is loop or not home.is_running()

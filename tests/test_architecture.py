@@ -21,7 +21,7 @@ SOURCES = {
 
 # Each row may import what stands in the rows above it.
 ROWS = [
-    ["_qt", "_compat"],
+    ["_qt", "_compat", "_moulds"],
     ["_engine/__init__"],
     ["_engine/pollers", "_engine/interrupts"],
     ["_engine/multiplexers"],

@@ -306,9 +306,10 @@ def stop_server(environment, how):
 
 def relay(source, target):
     """Copy what arrives at once, with the line ends of Unix."""
-    for chunk in iter(source.read1, b""):
-        target.write(chunk.replace(b"\r\n", b"\n"))
-        target.flush()
+    with source:
+        for chunk in iter(source.read1, b""):
+            target.write(chunk.replace(b"\r\n", b"\n"))
+            target.flush()
 
 
 if __name__ == "__main__":
