@@ -664,6 +664,6 @@ def test_10000_nested_loops(qapp: Any) -> None:
     loop.run_until_complete(open_loops(10_000))
     memory, objects, fd = footprint()
     loop.close()
-    assert objects <= before[1]
+    assert objects - before[1] < 10  # PySide makes a wrapper now and then.
     assert fd == before[2]
     assert memory - before[0] < 4_000  # KiB
