@@ -18,7 +18,7 @@ import qtpy
 # pytest-qt, if it is there, must not import another binding first.
 os.environ["PYTEST_QT_API"] = qtpy.API
 
-from harness import KINDS, MODES, Kind, run_nested
+from harness import KINDS, MODES, Kind, run_nested, run_watched
 from qtpy import QtCore
 
 LONGEST_TEST = 30  # seconds
@@ -81,6 +81,12 @@ def qapp() -> Any:
     except ImportError:
         Application = QtCore.QCoreApplication
     return Application.instance() or Application(sys.argv[:1])
+
+
+@pytest.fixture
+def go(qapp: Any) -> Callable[[Callable[[], Any]], Any]:
+    """Run a coroutine function in an attached loop; what reaches the exception handler fails the test."""
+    return run_watched
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import selectors
 import subprocess
 import sys
@@ -92,6 +93,20 @@ def run_attached(factory: Callable[[], Any], main: Callable[[], Any]) -> Any:
         task.add_done_callback(lambda _: application().exit())
         application().exec_()
         return task.result()
+
+
+def run_watched(main: Callable[[], Any]) -> Any:
+    """Attached, with the default loop; what reaches its exception handler is a failure."""
+
+    async def watched() -> Any:
+        reports: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
+        result = await main()
+        gc.collect()
+        assert reports == []
+        return result
+
+    return run_attached(qtinter.new_event_loop, watched)
 
 
 def run_hosted(factory: Callable[[], Any], main: Callable[[], Any]) -> Any:

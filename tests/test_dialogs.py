@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from typing import Any, Callable
 
 import pytest
 import qtpy
-from harness import run_attached, run_program
+from harness import run_program, run_watched
 
 widgets = pytest.importorskip("qtpy.QtWidgets")
 
 from qtpy import QtCore  # noqa: E402 - after the module that may not be there
 
-import qtinter  # noqa: E402
 from qtinter import SenderDestroyedError, asyncclose, asyncdialog, asyncslot  # noqa: E402
 
 
@@ -23,20 +21,10 @@ def go(qapp: Any) -> Callable[[Callable[[], Any]], Any]:
     """Run a coroutine function in an attached loop; what reaches the exception handler fails the test."""
 
     def go(main: Callable[[], Any]) -> Any:
-        async def watched() -> Any:
-            reports: list[Any] = []
-            asyncio.get_running_loop().set_exception_handler(
-                lambda _, context: reports.append(context)
-            )
-            result = await main()
-            gc.collect()
-            assert reports == []
-            return result
-
         quits = qapp.quitOnLastWindowClosed()
         qapp.setQuitOnLastWindowClosed(False)
         try:
-            return run_attached(qtinter.new_event_loop, watched)
+            return run_watched(main)
         finally:
             qapp.setQuitOnLastWindowClosed(quits)
 

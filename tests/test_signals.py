@@ -8,11 +8,11 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 import qtpy
-from harness import exec_until, output_of, run_attached
+from harness import exec_until, output_of
 from qtpy import QtCore
 
 import qtinter
@@ -35,26 +35,6 @@ def receivers(sender: Any, name: str = "one") -> int:
     """How many receivers a signal of Sender has."""
     signature = {"none": "none()", "one": "one(int)", "two": "two(int,QString)"}[name]
     return sender.receivers(getattr(sender, name) if PYQT else QtCore.SIGNAL(signature))
-
-
-@pytest.fixture
-def go(qapp: Any) -> Callable[[Callable[[], Any]], Any]:
-    """Run a coroutine function in an attached loop; what reaches the exception handler fails the test."""
-
-    def go(main: Callable[[], Any]) -> Any:
-        async def watched() -> Any:
-            reports: list[Any] = []
-            asyncio.get_running_loop().set_exception_handler(
-                lambda _, context: reports.append(context)
-            )
-            result = await main()
-            gc.collect()
-            assert reports == []
-            return result
-
-        return run_attached(qtinter.new_event_loop, watched)
-
-    return go
 
 
 async def turns(count: int = 3) -> None:
