@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures.thread
-import contextlib
 import contextvars
 import sys
 import threading
-import warnings
 from collections.abc import Coroutine
 from typing import Any
 
@@ -116,36 +114,6 @@ else:  # Delete when 3.11 goes.
         finally:
             swap_current_task(loop, previous)
         return task
-
-
-# Shutting down the executor within a time limit.
-if sys.version_info >= (3, 13):
-
-    async def shutdown_executor(loop: Any, timeout: float | None) -> None:
-        """As `loop.shutdown_default_executor(timeout)`."""
-        await loop.shutdown_default_executor(timeout)
-
-else:  # Delete when 3.12 goes. 3.12 has a timeout, but waits for ever before it looks at it.
-
-    async def shutdown_executor(loop: Any, timeout: float | None) -> None:
-        """As `loop.shutdown_default_executor(timeout)` of Python 3.13."""
-        executor = loop._default_executor
-        if timeout is None or executor is None:
-            await loop.shutdown_default_executor()
-            return
-        loop._executor_shutdown_called = True
-        finished = loop.create_future()
-
-        def shut_down() -> None:
-            executor.shutdown(wait=True)
-            with contextlib.suppress(RuntimeError):  # Too late, the loop is closed.
-                loop.call_soon_threadsafe(finished.cancel)
-
-        threading.Thread(target=shut_down, daemon=True).start()
-        await asyncio.wait({finished}, timeout=timeout)
-        if not finished.done():
-            message = f"The executor did not finish joining its threads within {timeout} seconds."
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
 # The current event loop policy. Public functions warn since 3.14; policies are gone in 3.16.

@@ -6,13 +6,17 @@ Not done here: how they are embedded (_engine/driver.py) and who attaches them (
 from __future__ import annotations
 
 import asyncio
+import atexit
 import selectors
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _qt
+from ._cleanup import finish_in_place
 from ._compat import begin_run, end_run
+from ._default_executor import DefaultExecutor
 from ._engine.driver import Driver
 from ._engine.multiplexers import EmbeddedSelector
 
@@ -37,6 +41,8 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         self._was_embedded = False
         # While the loop is asleep: what injected code has to call when it adds work.
         self._wake: Callable[[], None] | None = None
+        # What was raised by the run. The task that it comes from, if any, need not report it again.
+        self.ended_by: BaseException | None = None
 
     # Nested mode.
 
@@ -50,13 +56,21 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
             return
         _qt.require_application("a Qt-backed event loop")
         driver = self._embed(_qt.EventLoop())
+        if threading.current_thread() is threading.main_thread():
+            atexit.register(self._process_ends)
         try:
             driver.run()
         finally:
+            atexit.unregister(self._process_ends)
             self._disembed()
         self._stopping = True  # Also if it was Qt that left the run.
         if driver.error is not None:
             raise driver.error
+
+    def _process_ends(self) -> None:
+        """Called by Python at exit in the middle of a nested run: sys.exit() in a slot does that."""
+        self.stop = lambda: None  # type: ignore[method-assign]  # There is nobody to return to.
+        finish_in_place(self, None)
 
     # Attached mode.
 
@@ -77,7 +91,7 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
             RuntimeError: called by code that the loop itself is running.
         """
         assert self._driver is not None
-        if self._driver.is_on_stack():
+        if self.is_on_stack():
             raise RuntimeError(
                 "the loop cannot be closed by code that it is running; leave Qt's loop first "
                 "(QCoreApplication.quit()), or close it in a slot or after app.exec()"
@@ -96,7 +110,16 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
                 {"message": "exception after the event loop had ended", "exception": error}
             )
 
+    def is_on_stack(self) -> bool:
+        """Tell whether the loop is running the caller."""
+        return self._driver is not None and self._driver.is_on_stack()
+
+    def tasks_on_stack(self) -> set[asyncio.Task[Any]]:
+        """Return the tasks that are running the caller, one inside the other."""
+        return set() if self._driver is None else self._driver.tasks_on_stack()
+
     _selector: Any  # Known to typeshed on Windows only.
+    _default_executor: Any
 
     def poller_name(self) -> str:
         """Return the name of what waits for I/O inside Qt while this loop runs, for bug reports."""
@@ -117,6 +140,15 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         """asyncio's own iteration."""
         iterate: Callable[[], None] = super()._run_once  # type: ignore[misc]
         return iterate
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        if self.ended_by is None or context.get("exception") is not self.ended_by:
+            super().call_exception_handler(context)
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+        if executor is None and self._default_executor is None:
+            self.set_default_executor(DefaultExecutor())
+        return super().run_in_executor(executor, func, *args)
 
     # Injected code. While the loop is asleep, whatever adds work wakes it. Not so in _call_soon(),
     # which call_soon_threadsafe() shares: that one writes to the self-pipe, which the poller sees.

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Iterator
 from typing import Any, Callable
 
 _LONGEST_TIMER = 24 * 3600 * 1000  # Qt counts milliseconds in a 32-bit int.
@@ -83,13 +84,18 @@ class Alarm:
         """Ring at `when` or earlier."""
         if when < self._due:
             self._due = when
-            self._timer.start(milliseconds(when - time.monotonic()))
+            self._start(milliseconds(when - time.monotonic()))
 
     def set_now(self) -> None:
         """Ring as soon as Qt has the thread."""
         if self._due > 0.0:
             self._due = 0.0
-            self._timer.start(0)
+            self._start(0)
+
+    def _start(self, interval: int) -> None:
+        # Without an application there is no timer (PySide has deleted it), and nobody to wait for it.
+        with contextlib.suppress(RuntimeError):
+            self._timer.start(interval)
 
     def close(self) -> None:
         """Ring no more. The timer is destroyed here, not by the garbage collector of any thread.
@@ -170,6 +176,32 @@ def ensure_dispatcher() -> None:
     _lazy.QtCore.QEventLoop()
 
 
+def _execute(executable: Any) -> int:
+    execute = getattr(executable, "exec", None) or executable.exec_  # PySide2 has exec_ only.
+    code: int = execute()
+    return code
+
+
+def execute_application() -> int:
+    """Execute the application's loop, or this thread's if it is not the main one; return its exit code."""
+    app = application()
+    if not is_in_thread_of(app):
+        return _execute(_lazy.QtCore.QEventLoop())
+    were_blocked = app.signalsBlocked()
+    try:
+        return _execute(app)
+    finally:
+        app.blockSignals(were_blocked)
+
+
+def quit_application(*, silently: bool) -> None:
+    """Make `execute_application()` return; silently: the signal aboutToQuit is not emitted."""
+    app = application()
+    if silently and is_in_thread_of(app):
+        app.blockSignals(True)
+    leave_event_loops()
+
+
 def leave_event_loops() -> None:
     """Make every Qt event loop that this thread is executing return."""
     if threading.current_thread() is threading.main_thread():
@@ -178,32 +210,92 @@ def leave_event_loops() -> None:
         _lazy.QtCore.QThread.currentThread().exit()
 
 
+def _nothing() -> None:
+    pass
+
+
 class EventLoop:
-    """A QEventLoop that runs until `leave()`, also after QCoreApplication.quit()."""
+    """A Qt event loop that runs until `leave()` or until Qt leaves it; also after `quit()`.
+
+    In the main thread, with no other Qt loop below, the application is executed and the loop inside
+    it. Qt takes an application for one that can quit, and reports its last window, only then. What
+    belongs to an application's end is left out: `leave()` does not emit aboutToQuit, and that the
+    last window closes does not quit.
+
+    Attributes:
+        level: how many Qt loops this thread is executing when this is the innermost one.
+    """
 
     def __init__(self) -> None:
         self._loop: Any = _lazy.QtCore.QEventLoop()
         self._left = False
+        self._is_inside = False
+        self.level = 0
 
-    def run(self, has_begun: Callable[[], bool]) -> None:
-        """Run until `leave()` is called or Qt leaves all its loops.
-
-        `has_begun` tells whether anything of ours has run. If nothing has and exec() returns -1,
-        Qt refuses to execute loops: QCoreApplication.quit() and exit() set a flag that only
-        QCoreApplication.exec() resets. Clean-up must still run, so events are processed by hand.
-        """
-        execute = getattr(self._loop, "exec", None) or self._loop.exec_  # PySide2 has exec_ only.
-        if execute() == -1 and not has_begun():
-            flags = _enum(_lazy.QtCore.QEventLoop, "ProcessEventsFlag", "WaitForMoreEvents")
-            while not self._left:
-                self._loop.processEvents(flags)
+    def run(self, has_begun: Callable[[], bool], begin: Callable[[], None] = _nothing) -> None:
+        """Run; `begin` is called first, and `has_begun` tells whether anything has happened since."""
+        app = application()
+        if loop_level() == 0 and is_in_thread_of(app):
+            self._run_in(app, begin)
+        else:
+            begin()
+            self._run(has_begun)
         self._loop = None
 
     def leave(self) -> None:
-        """Make `run()` return."""
+        """Make `run()` return, not before the Qt loops that are nested in it have returned."""
         self._left = True
-        if self._loop is not None:
+        if self._is_inside:
             self._loop.exit()
+        elif self.level:
+            application().exit()
+
+    def _run(self, has_begun: Callable[[], bool]) -> None:
+        """Run inside other loops or in another thread.
+
+        If nothing has begun and exec() returns -1, Qt refuses to execute loops:
+        QCoreApplication.quit() and exit() set a flag that only QCoreApplication.exec() resets.
+        Clean-up must still run, so events are processed by hand.
+        """
+        self.level = loop_level() + 1
+        self._is_inside = True
+        if not self._left and _execute(self._loop) == -1 and not has_begun():
+            flags = _enum(_lazy.QtCore.QEventLoop, "ProcessEventsFlag", "WaitForMoreEvents")
+            while not self._left:
+                self._loop.processEvents(flags)
+        self._is_inside = False
+
+    def _run_in(self, app: Any, begin: Callable[[], None]) -> None:
+        """Run inside the application's own loop."""
+
+        def inside() -> None:
+            begin()
+            if loop_level() == 1:  # Not if something that Qt called earlier has opened a dialog.
+                self._run(lambda: True)
+                if self._left:
+                    app.blockSignals(True)
+                    app.exit()
+
+        self.level = 1
+        call_soon(inside)
+        with _not_quitting(app):
+            _execute(app)
+        self.level = 0
+
+
+@contextlib.contextmanager
+def _not_quitting(app: Any) -> Iterator[None]:
+    """Meanwhile the application does not quit because its last window closes (QtCore has no windows)."""
+    were_blocked = app.signalsBlocked()
+    quits = getattr(app, "quitOnLastWindowClosed", bool)()
+    if quits:
+        app.setQuitOnLastWindowClosed(False)
+    try:
+        yield
+    finally:
+        app.blockSignals(were_blocked)
+        if quits:
+            app.setQuitOnLastWindowClosed(True)
 
 
 # Signals and slots.
@@ -268,7 +360,7 @@ def call_in_thread_of(qobject: Any, callback: Callable[[], None]) -> None:
 _on_their_way: set[Any] = set()
 
 
-def spare_process(error: Exception) -> Exception:
+def spare_process(error: BaseException) -> BaseException:
     """Keep PyQt from aborting the process if `error`, which must allow weak references, leaves a slot.
 
     PyQt aborts unless somebody has replaced sys.excepthook. So it is replaced until it is called,

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
-import logging
+import inspect
+import signal
 import threading
-from collections.abc import Iterator
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable
+from collections.abc import Coroutine, Iterator
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Callable, TypeVar, overload
 
 from . import _qt
-from ._compat import get_policy, set_policy, shutdown_executor
+from ._cleanup import finish, finish_in_place
+from ._compat import get_policy, set_policy
 from ._loops import QiBaseEventLoop, new_event_loop
 from ._policies import QiDefaultEventLoopPolicy
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-logger = logging.getLogger("qtinter")
+T = TypeVar("T")
 
 
 class QiRunner:
@@ -61,6 +64,7 @@ class QiRunner:
         self._thread = threading.current_thread()
         self._loop: QiBaseEventLoop | None = None
         self._was_started = False
+        self._main: asyncio.Task[Any] | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -101,6 +105,8 @@ class QiRunner:
             loop.set_debug(self._debug)
         loop.attach(handle_sigint=self._handle_sigint)
         self._thread = threading.current_thread()
+        if self._thread is threading.main_thread():
+            atexit.register(self._process_ends)
         self._loop = loop
         self._was_started = True
 
@@ -131,12 +137,36 @@ class QiRunner:
             raise RuntimeError("close() must be called in the thread of start()")
         error = loop.detach()
         self._loop = None
+        atexit.unregister(self._process_ends)
         try:
-            _finish(loop, self._shutdown_timeout)
+            finish(loop, self._shutdown_timeout, self._main)
         finally:
             loop.close()
         if error is not None:
             raise error
+
+    def _begin(
+        self, main: Coroutine[Any, Any, T], *, keep_running: bool, quit_qapp: bool
+    ) -> asyncio.Task[T]:
+        """For run(): start the task that ends before the others, and the application with it."""
+
+        def main_done(task: asyncio.Task[T]) -> None:
+            if task.cancelled() or task.exception() is not None or not keep_running:
+                _qt.quit_application(silently=not quit_qapp)
+
+        task = self.get_loop().create_task(main)
+        task.add_done_callback(main_done)
+        self._main = task
+        return task
+
+    def _process_ends(self) -> None:
+        """Called by Python at exit, if the program forgot to close, or a slot called sys.exit()."""
+        assert self._loop is not None
+        if self._loop.is_on_stack():
+            finish_in_place(self._loop, self._shutdown_timeout)
+        else:
+            with contextlib.suppress(KeyboardInterrupt, SystemExit):
+                self.close()
 
 
 def using_asyncio_from_qt(
@@ -171,51 +201,140 @@ def using_qt_from_asyncio() -> Iterator[None]:
         set_policy(policy)
 
 
-def _finish(loop: QiBaseEventLoop, timeout: float | None) -> None:
-    """Run the clean-up to its end, whatever stops the loop meanwhile; only Ctrl-C cuts it short."""
-    task = loop.create_task(_clean_up(loop, timeout))
-    task.add_done_callback(lambda _: loop.stop())
-    leaving: SystemExit | None = None
-    while not task.done():
-        try:
-            loop.run_forever()
-        except SystemExit as error:
-            leaving = error
-    task.result()
-    if leaving is not None:
-        raise leaving
+@overload
+def run(
+    main: None = None,
+    *,
+    keep_running: bool = ...,
+    quit_qapp: bool = ...,
+    handle_sigint: bool = ...,
+    debug: bool | None = ...,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = ...,
+    shutdown_timeout: float | None = ...,
+) -> int: ...
+@overload
+def run(
+    main: Coroutine[Any, Any, T],
+    *,
+    keep_running: bool = ...,
+    quit_qapp: bool = ...,
+    handle_sigint: bool = ...,
+    debug: bool | None = ...,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = ...,
+    shutdown_timeout: float | None = ...,
+) -> T | None: ...
+def run(
+    main: Coroutine[Any, Any, T] | None = None,
+    *,
+    keep_running: bool = False,
+    quit_qapp: bool = True,
+    handle_sigint: bool = True,
+    debug: bool | None = None,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    shutdown_timeout: float | None = None,
+) -> T | int | None:
+    """Run a whole program: execute the application, and `main` in it.
+
+    The application is quit by its last window closing, by `app.quit()` or `app.exit()`, by SIGINT
+    or by SIGTERM. If `main` is not done then, it is cancelled and may clean up; all other tasks
+    are cancelled after it, as QiRunner does.
+
+    Args:
+        main: a coroutine; None to run only what slots and windows start.
+        keep_running: go on until the application quits when `main` is done. An exception of
+            `main` ends the run nevertheless.
+        quit_qapp: whether the application has quit when `main` is done; False not to emit its
+            signal `aboutToQuit` then, because another `run()` follows.
+        handle_sigint: whether SIGINT and SIGTERM quit the application, which works in the main
+            thread only, and where Python's default handlers are in place.
+        debug: as for QiRunner.
+        loop_factory: as for QiRunner.
+        shutdown_timeout: as for QiRunner.
+
+    Returns:
+        What `main` returned, None if it ended by being cancelled as described; without `main`,
+        the exit code of the application.
+
+    Raises:
+        RuntimeError: there is no application object, its loop is already being executed, or
+            another asyncio loop is running in this thread.
+        TypeError: `main` is not a coroutine.
+        KeyboardInterrupt: SIGINT. A second one is raised at once.
+        SystemExit: raised by `main`, a task or a callback; or `main` was cancelled by
+            `app.exit(n)` with a code that is not 0, which is the exit code.
+        Exception: what `main` raised.
+
+    Mirrors asyncio.run().
+    """
+    if main is not None and not inspect.iscoroutine(main) and not isinstance(main, Coroutine):
+        raise TypeError(f"run() needs a coroutine, got {main!r}; call the coroutine function")
+    signals = _QuitSignals(is_open=handle_sigint)
+    runner = QiRunner(
+        debug=debug,
+        loop_factory=loop_factory,
+        handle_sigint=handle_sigint,
+        shutdown_timeout=shutdown_timeout,
+    )
+    task = None
+    try:
+        _require_idle_application()
+        with signals, runner:
+            if main is not None:
+                task = runner._begin(main, keep_running=keep_running, quit_qapp=quit_qapp)
+            code = _qt.execute_application()
+            quit_first = task is not None and not task.done()
+    finally:
+        if main is not None and task is None:
+            main.close()  # It was never awaited; the error says why.
+    if task is not None and quit_first and task.done() and not task.cancelled():
+        return task.result()  # It did not let itself be cancelled.
+    if signals.was_interrupted:
+        raise KeyboardInterrupt
+    if task is None:
+        return code
+    if code != 0:
+        raise SystemExit(code)
+    return None if quit_first else task.result()
 
 
-async def _clean_up(loop: QiBaseEventLoop, timeout: float | None) -> None:
-    deadline = None if timeout is None else loop.time() + timeout
-    stuck = await _cancel_all_tasks(loop, deadline)
-    if stuck:
-        names = ", ".join(sorted(task.get_name() for task in stuck))
-        logger.error("QiRunner.close() gave up after %s s; still not finished: %s", timeout, names)
-    await loop.shutdown_asyncgens()
-    await shutdown_executor(loop, timeout)
+def _require_idle_application() -> None:
+    _qt.require_application("run()")
+    if _qt.loop_level() > 0:
+        raise RuntimeError(
+            "run() executes Qt's loop, but this thread is executing one already; use attach() or "
+            "QiRunner.start() there"
+        )
 
 
-async def _cancel_all_tasks(
-    loop: QiBaseEventLoop, deadline: float | None
-) -> set[asyncio.Task[Any]]:
-    """Cancel all other tasks, those too that they create while they end; return the stuck ones."""
-    cancelled: set[asyncio.Task[Any]] = set()
-    while new := asyncio.all_tasks() - {asyncio.current_task()} - cancelled:
-        for task in new:
-            task.cancel()
-        cancelled |= new
-        timeout = None if deadline is None else max(0, deadline - loop.time())
-        done, stuck = await asyncio.wait(new, timeout=timeout)
-        for task in done:
-            if not task.cancelled() and task.exception() is not None:
-                loop.call_exception_handler(
-                    {
-                        "message": "unhandled exception in a task cancelled by QiRunner.close()",
-                        "exception": task.exception(),
-                        "task": task,
-                    }
-                )
-        if stuck:
-            return stuck
-    return set()
+class _QuitSignals:
+    """While it is open, SIGINT and SIGTERM quit the application; a second SIGINT raises at once.
+
+    Handlers that are not Python's own stay in place.
+    """
+
+    def __init__(self, *, is_open: bool) -> None:
+        self._is_open = is_open and threading.current_thread() is threading.main_thread()
+        self._defaults: dict[int, Any] = {}
+        self.was_interrupted = False
+
+    def __enter__(self) -> None:
+        defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+        for number, default in defaults.items():
+            if self._is_open and signal.getsignal(number) == default:
+                self._defaults[number] = default
+                signal.signal(number, self._quit)
+
+    def __exit__(self, *_: object) -> None:
+        for number, default in self._defaults.items():
+            if signal.getsignal(number) == self._quit:
+                signal.signal(number, default)
+
+    def _quit(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            if self.was_interrupted:
+                raise KeyboardInterrupt
+            self.was_interrupted = True
+        loop = asyncio._get_running_loop()
+        if loop is not None:
+            # Not at once: if Qt's loop is not executed yet, it would be afterwards.
+            loop.call_soon_threadsafe(_qt.leave_event_loops)

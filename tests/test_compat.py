@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
-import time
 
 import pytest
 
@@ -67,18 +65,6 @@ def test_debug_mode_of_a_run(loop):
     assert sys.get_coroutine_origin_tracking_depth() > depth
     _compat.end_run(loop)
     assert sys.get_coroutine_origin_tracking_depth() == depth
-
-
-def test_shutdown_executor_gives_up(loop):
-    """shutdown_executor() waits no longer than its timeout."""
-    release = threading.Event()
-    loop.run_in_executor(None, release.wait, 10)
-    began = time.monotonic()
-    with pytest.warns(RuntimeWarning, match="did not finish"):
-        loop.run_until_complete(_compat.shutdown_executor(loop, 0.02))
-    assert time.monotonic() - began < 5
-    release.set()
-    loop.run_until_complete(asyncio.sleep(0.01))
 
 
 def test_policy():

@@ -84,7 +84,6 @@ class Driver:
         self._deadline = math.inf
         self._depth = 0  # Iterations on the stack.
         self._level = 0  # Qt event loops on the stack when the innermost slice began.
-        self._run_level = 0  # Qt event loops on the stack while this run's own is the innermost.
         self._has_begun = False
         self._is_over = False
         self.error: BaseException | None = None
@@ -92,13 +91,13 @@ class Driver:
         self._alarm = _qt.Alarm(self._alarm_rang)
         self._poller = self._multiplexer.open_poller(loop, self._io_ready, self.wake)
         self._interrupts = Interrupts(self, loop, is_open=handle_sigint)
-        self._alarm.set_now()
+        if qt_loop is None:
+            self._alarm.set_now()
 
     def run(self) -> None:
         """Loop thread, nested mode. Execute the physical loop until the run ends or Qt leaves it."""
         assert self._qt_loop is not None
-        self._run_level = _qt.loop_level() + 1
-        self._qt_loop.run(lambda: self._has_begun)
+        self._qt_loop.run(lambda: self._has_begun, begin=self._alarm.set_now)
 
     def close(self) -> None:
         """Loop thread, outside iterations. Detach from Qt."""
@@ -115,9 +114,18 @@ class Driver:
         """Loop thread. Tell whether the logical loop is running the caller."""
         return self._depth > 0 or asyncio.current_task(self._loop) is not None
 
+    def tasks_on_stack(self) -> set[asyncio.Task[Any]]:
+        """Loop thread. The tasks whose code is being executed, one inside the other."""
+        task = asyncio.current_task(self._loop)
+        return self._nesting.tasks_aside() | ({task} if task is not None else set())
+
     def is_iterating(self) -> bool:
         """Loop thread. Tell whether Python code of the logical loop has the thread, not Qt."""
         return self._depth > 0 and _qt.loop_level() == self._level
+
+    def has_dialogs(self) -> bool:
+        """Loop thread. Tell whether Qt loops are nested in the one that this run executes."""
+        return self._qt_loop is not None and _qt.loop_level() > self._qt_loop.level
 
     def is_outside(self) -> bool:
         """Loop thread. Tell whether the code that started an attached run has the thread."""
@@ -137,6 +145,7 @@ class Driver:
         """Loop thread. End the run, which then raises `error`."""
         if self.error is None:
             self.error = error
+            self._loop.ended_by = error
         self._is_over = True
         self._loop._stopping = True  # An iteration further down the stack is to be the last.
         self._leave(dialogs=True)
@@ -226,5 +235,5 @@ class Driver:
         """Make the physical loop return to whoever executes it; with the loops nested in it?"""
         if self._qt_loop is not None:
             self._qt_loop.leave()
-        if self._qt_loop is None or (dialogs and _qt.loop_level() > self._run_level):
+        if self._qt_loop is None or (dialogs and self.has_dialogs()):
             _qt.leave_event_loops()

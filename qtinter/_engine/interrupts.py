@@ -1,17 +1,24 @@
-"""Ctrl-C: wake Qt, and raise where it does no harm.
+"""Ctrl-C and SIGTERM: wake Qt, and raise where it does no harm.
 
 Python runs signal handlers only between bytecodes, and there are none while Qt waits. The wake-up
 fd of the signal module, set to the loop's self-pipe, makes the selector readable: Qt calls the
 driver, and bytecode runs.
 
-Whatever Python handler is installed for SIGINT (Python's own, asyncio.Runner's, the user's) is
-called where it may raise:
+Whatever Python handler is installed (Python's own, asyncio.Runner's, the user's) is called where it
+may raise:
 
 - inside an iteration, unless Qt has the thread again: here, as in plain asyncio;
 - while the code that started an attached run has the thread, before or after `app.exec()`: here, as
   without us;
 - otherwise Qt has the thread, or a function that Qt called. An exception there would abort the
-  process (PyQt) or be printed and forgotten (PySide). It is kept; the run ends and raises it.
+  process (PyQt) or be printed and forgotten (PySide). It is kept; the run ends and raises it. But
+  if an earlier signal has had no effect, because a slot does not return, the exception ends the slot.
+
+asyncio.Runner's handler raises at the second Ctrl-C only; at the first it cancels the main task. A
+dialog would keep that from having an effect, so then the first one is enough.
+
+SIGTERM has no handler in Python, and ends the process before any `finally`. If nobody has changed
+that, it raises SystemExit while the run lasts, with the exit code that a shell would report.
 
 What does not work: looking at the interrupted frame (it may be anybody's), and a timer that runs
 bytecode now and then (it wakes an idle machine).
@@ -19,44 +26,59 @@ bytecode now and then (it wakes an idle machine).
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
 import signal
+import socket
 import threading
 from types import FrameType
 from typing import Any, Callable, Protocol, Union
+
+from .. import _qt
 
 
 class Run(Protocol):
     """What Interrupts needs of the driver."""
 
+    error: BaseException | None
+
     def is_iterating(self) -> bool: ...
     def is_outside(self) -> bool: ...
+    def has_dialogs(self) -> bool: ...
     def fail(self, error: BaseException) -> None: ...
 
+
+# The signals that programs have handlers for.
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2", "SIGBREAK")
+_NUMBERS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 
 Handler = Union[Callable[[int, Union[FrameType, None]], Any], int, None]
 
 
 class Interrupts:
-    """While it is open, signals wake the loop and SIGINT raises safely. Main thread only."""
+    """While it is open, signals wake the loop, and their handlers raise safely. Main thread only."""
 
     def __init__(self, run: Run, loop: Any, *, is_open: bool) -> None:
         self._run = run
         self._loop = loop
         self._is_open = is_open and threading.current_thread() is threading.main_thread()
-        if not self._is_open:
-            return
-        self._previous_fd = signal.set_wakeup_fd(loop._csock.fileno(), warn_on_full_buffer=False)
-        self._handler: Handler = signal.getsignal(signal.SIGINT)
-        if callable(self._handler):
-            signal.signal(signal.SIGINT, self._interrupted)
+        self._handlers: dict[int, Handler] = {}
+        if self._is_open:
+            self._process = os.getpid()
+            self._previous_fd = signal.set_wakeup_fd(
+                loop._csock.fileno(), warn_on_full_buffer=False
+            )
+            self._install()
 
     def close(self) -> None:
         """Put back what was there before, unless somebody has replaced it meanwhile."""
         if not self._is_open:
             return
         self._is_open = False
-        if signal.getsignal(signal.SIGINT) == self._interrupted:
-            signal.signal(signal.SIGINT, self._handler)
+        for number, handler in self._handlers.items():
+            if signal.getsignal(number) == self._signalled:
+                signal.signal(number, handler)
         fd = signal.set_wakeup_fd(-1)
         if fd == self._loop._csock.fileno():
             fd = self._previous_fd
@@ -64,16 +86,57 @@ class Interrupts:
             signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
 
     def renew(self) -> None:
-        """asyncio has reset the wake-up fd, as it does with the last signal handler of the loop."""
+        """asyncio has reset a handler and maybe the wake-up fd, as remove_signal_handler() does."""
         if self._is_open:
             signal.set_wakeup_fd(self._loop._csock.fileno(), warn_on_full_buffer=False)
+            self._install()
 
-    def _interrupted(self, number: int, frame: FrameType | None) -> None:
-        assert callable(self._handler)
-        if self._run.is_iterating() or self._run.is_outside():
-            self._handler(number, frame)
+    def _install(self) -> None:
+        for number in _NUMBERS:
+            handler = signal.getsignal(number)
+            is_ours = handler == self._signalled
+            if not is_ours and (
+                callable(handler) or (number == signal.SIGTERM and handler is signal.SIG_DFL)
+            ):
+                self._handlers[number] = handler
+                signal.signal(number, self._signalled)
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        handler = self._handlers[number]
+        if os.getpid() != self._process:
+            # A forked child of this process, which has other things to do than to end our run.
+            signal.signal(number, handler)
+            os.kill(os.getpid(), number)
             return
         try:
-            self._handler(number, frame)
+            if callable(handler):
+                handler(number, frame)
+            else:
+                raise SystemExit(128 + number)
         except BaseException as error:
+            if self._run.is_iterating() or self._run.is_outside():
+                raise
+            if self._run.error is not None or self._is_unheard(number):
+                raise _qt.spare_process(_Insisting()) from None
             self._run.fail(error)
+        else:
+            if _belongs_to_runner(handler) and self._run.has_dialogs():
+                self._run.fail(KeyboardInterrupt())
+
+
+    def _is_unheard(self, number: int) -> bool:
+        """Tell whether no iteration has read the self-pipe since an earlier signal of this number."""
+        with contextlib.suppress(OSError):
+            return self._loop._ssock.recv(4096, socket.MSG_PEEK).count(number) > 1  # type: ignore[no-any-return]
+        return False
+
+
+class _Insisting(KeyboardInterrupt):
+    """The second Ctrl-C, raised in a slot, and printed by the binding."""
+
+
+def _belongs_to_runner(handler: Handler) -> bool:
+    """Tell whether it is the handler of an asyncio.Runner: a partial of one of its methods, 3.11 to 3.15."""
+    method = getattr(handler, "func", None)
+    runner: Any = getattr(asyncio, "Runner", ())
+    return isinstance(getattr(method, "__self__", None), runner)

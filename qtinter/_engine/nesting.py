@@ -129,6 +129,10 @@ class Nesting:
             if not self._aside:
                 self._restore()
 
+    def tasks_aside(self) -> set[asyncio.Task[Any]]:
+        """The blocked tasks that have stepped aside."""
+        return {task for task, _ in self._aside if task is not None}
+
     def is_holding(self) -> bool:
         """Tell whether something waits for blocked code to return."""
         was_stopping = any(stopping for _, stopping in self._aside)

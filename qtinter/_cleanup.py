@@ -1,0 +1,109 @@
+"""How a logical loop ends: its tasks are cancelled and may still await; then all else is shut down.
+
+There are two occasions. `finish()` is for a loop that no longer runs. `finish_in_place()` is for
+one that does when the process is about to end: sys.exit() in a slot makes Python end the process
+there and then, on all bindings, with Qt's loop and whoever executes it still on the stack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from . import _qt
+from ._default_executor import shut_down_executor
+
+Tasks = set["asyncio.Task[Any]"]
+
+logger = logging.getLogger("qtinter")
+
+
+def finish(loop: Any, timeout: float | None, main: asyncio.Task[Any] | None = None) -> None:
+    """End a loop that does not run, whatever stops it meanwhile.
+
+    Ctrl-C cancels once more, as in asyncio.run(); the next one gives up.
+
+    Args:
+        loop: the loop.
+        timeout: seconds to wait for the tasks, and then for the executor; None for no limit.
+        main: the task that ends before the others, who may be needed for that. Its owner looks at
+            its outcome.
+
+    Raises:
+        SystemExit, KeyboardInterrupt: raised meanwhile by a task or a callback, or Ctrl-C.
+    """
+    first = set() if main is None or main.done() else {main}
+    task = loop.create_task(_clean_up(loop, timeout, first, set()))
+    task.add_done_callback(lambda _: loop.stop())
+    leaving: BaseException | None = None
+    while not task.done():
+        try:
+            loop.run_forever()
+        except SystemExit as error:
+            leaving = error
+        except KeyboardInterrupt as error:
+            if isinstance(leaving, KeyboardInterrupt):
+                raise
+            leaving = error
+            for other in asyncio.all_tasks(loop) - {task}:
+                other.cancel()
+    task.result()
+    if leaving is not None:
+        raise leaving
+
+
+def finish_in_place(loop: Any, timeout: float | None) -> None:
+    """End a loop that runs; all but the tasks that are on the stack, which will not go on."""
+    if _qt.has_application():
+        run_in_place(loop, _clean_up(loop, timeout, set(), loop.tasks_on_stack()))
+
+
+def run_in_place(loop: Any, coro: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end, in a Qt loop of its own, while the loop runs already."""
+    task = loop.create_task(coro)
+    qt_loop = _qt.EventLoop()
+    task.add_done_callback(lambda _: qt_loop.leave())
+    qt_loop.run(task.done)
+
+
+async def _clean_up(loop: Any, timeout: float | None, first: Tasks, spared: Tasks) -> None:
+    deadline = None if timeout is None else loop.time() + timeout
+    stuck = await cancel(first, loop, deadline)
+    seen = {asyncio.current_task(), *first, *spared}
+    while new := asyncio.all_tasks() - seen:  # Those too that are created meanwhile.
+        stuck |= await cancel(new, loop, deadline, report=True)
+        seen |= new
+    log_stuck(stuck, timeout)
+    await loop.shutdown_asyncgens()
+    await shut_down_executor(loop, timeout)
+
+
+async def cancel(
+    tasks: Tasks, loop: Any, deadline: float | None = None, *, report: bool = False
+) -> Tasks:
+    """Cancel tasks and wait for them until the deadline; return the stuck ones."""
+    if not tasks:
+        return set()
+    for task in tasks:
+        task.cancel()
+    timeout = None if deadline is None else max(0, deadline - loop.time())
+    done, stuck = await asyncio.wait(tasks, timeout=timeout)
+    for task in done:
+        if report and not task.cancelled() and task.exception() is not None:
+            loop.call_exception_handler(
+                {
+                    "message": "unhandled exception in a task that was cancelled because its loop ends",
+                    "exception": task.exception(),
+                    "task": task,
+                }
+            )
+    return stuck
+
+
+def log_stuck(tasks: Tasks, timeout: float | None) -> None:
+    """Say which tasks did not end in time, if any."""
+    if tasks:
+        names = ", ".join(sorted(task.get_name() for task in tasks))
+        logger.error("gave up after %s s; these tasks do not end: %s", timeout, names)
