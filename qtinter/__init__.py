@@ -7,6 +7,8 @@ import sys
 
 from ._dialogs import asyncclose as asyncclose
 from ._dialogs import asyncdialog as asyncdialog
+from ._hosts import Attachment as Attachment
+from ._hosts import attach as attach
 from ._loops import QiBaseEventLoop as QiBaseEventLoop
 from ._loops import QiDefaultEventLoop as QiDefaultEventLoop
 from ._loops import QiSelectorEventLoop as QiSelectorEventLoop

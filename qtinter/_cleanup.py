@@ -63,7 +63,7 @@ def finish_in_place(loop: Any, timeout: float | None) -> None:
 def run_in_place(loop: Any, coro: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine to its end, in a Qt loop of its own, while the loop runs already."""
     task = loop.create_task(coro)
-    qt_loop = _qt.EventLoop()
+    qt_loop = _qt.EventLoop(in_application=False)
     task.add_done_callback(lambda _: qt_loop.leave())
     qt_loop.run(task.done)
 

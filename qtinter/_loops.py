@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import selectors
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _qt
 from ._cleanup import finish_in_place
-from ._compat import begin_run, end_run
+from ._compat import begin_run, end_run, swap_current_task
 from ._default_executor import DefaultExecutor
 from ._engine.driver import Driver
+from ._engine.hosted import HostedDriver
 from ._engine.multiplexers import EmbeddedSelector
 
 if sys.platform == "win32":
     from ._engine.multiplexers import EmbeddedProactor
+
+# The loops that are attached to hosts, by thread.
+hosted_loops: dict[int, QiBaseEventLoop] = {}
 
 
 class QiBaseEventLoop(asyncio.BaseEventLoop):
@@ -55,7 +61,10 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
             self._iteration()  # A native run: somebody cleans up after the application is gone.
             return
         _qt.require_application("a Qt-backed event loop")
-        driver = self._embed(_qt.EventLoop())
+        if self._driver is not None:
+            raise RuntimeError("This event loop is attached to the application, and so running")
+        qt_loop = _qt.EventLoop()
+        driver = self._embed(Driver(self, self._iteration, qt_loop, handle_sigint=True))
         if threading.current_thread() is threading.main_thread():
             atexit.register(self._process_ends)
         try:
@@ -82,10 +91,36 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         _qt.require_application("a Qt-backed event loop")
         _qt.ensure_dispatcher()
         begin_run(self)
-        self._embed(None, handle_sigint=handle_sigint)
+        self._embed(Driver(self, self._iteration, None, handle_sigint=handle_sigint))
+
+    def attach_to_host(self) -> None:
+        """For attach(): be iterated as after `attach()`, but see engine/hosted.py for what differs."""
+        _qt.require_application("a Qt-backed event loop")
+        _qt.ensure_dispatcher()
+        self._embed(HostedDriver(self, self._iteration))
+        hosted_loops[threading.get_ident()] = self
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """Be the running loop of this thread meanwhile; and afterwards, if there was none before."""
+        other = asyncio._get_running_loop()
+        if other is self:
+            yield
+            return
+        if other is not None:
+            task = swap_current_task(other, None)
+            asyncio._set_running_loop(None)
+        begin_run(self)
+        try:
+            yield
+        finally:
+            if other is not None:
+                end_run(self)
+                asyncio._set_running_loop(other)
+                swap_current_task(other, task)
 
     def detach(self) -> BaseException | None:
-        """For QiRunner: undo `attach()`; return what ended the run, if anything.
+        """Undo `attach()` or `attach_to_host()`; return what ended the run, if anything.
 
         Raises:
             RuntimeError: called by code that the loop itself is running.
@@ -98,7 +133,10 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
             )
         error = self._driver.error
         self._disembed()
-        end_run(self)
+        if hosted_loops.get(threading.get_ident()) is self:
+            del hosted_loops[threading.get_ident()]
+        if asyncio._get_running_loop() is self:
+            end_run(self)
         return error
 
     def fail(self, error: BaseException) -> None:
@@ -125,10 +163,10 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         """Return the name of what waits for I/O inside Qt while this loop runs, for bug reports."""
         return type(self._selector.poller).__name__
 
-    def _embed(self, qt_loop: _qt.EventLoop | None, *, handle_sigint: bool = True) -> Driver:
+    def _embed(self, driver: Driver) -> Driver:
         self._was_embedded = True
-        self._driver = Driver(self, self._iteration, qt_loop, handle_sigint=handle_sigint)
-        return self._driver
+        self._driver = driver
+        return driver
 
     def _disembed(self) -> None:
         assert self._driver is not None

@@ -217,8 +217,8 @@ def _nothing() -> None:
 class EventLoop:
     """A Qt event loop that runs until `leave()` or until Qt leaves it; also after `quit()`.
 
-    In the main thread, with no other Qt loop below, the application is executed and the loop inside
-    it. Qt takes an application for one that can quit, and reports its last window, only then. What
+    In the main thread, with no other Qt loop below, the application is executed, and the loop inside
+    it, if that is wanted. Qt takes an application for one that can quit, and reports its last window, only then. What
     belongs to an application's end is left out: `leave()` does not emit aboutToQuit, and that the
     last window closes does not quit.
 
@@ -226,8 +226,9 @@ class EventLoop:
         level: how many Qt loops this thread is executing when this is the innermost one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_application: bool = True) -> None:
         self._loop: Any = _lazy.QtCore.QEventLoop()
+        self._in_application = in_application
         self._left = False
         self._is_inside = False
         self.level = 0
@@ -235,7 +236,7 @@ class EventLoop:
     def run(self, has_begun: Callable[[], bool], begin: Callable[[], None] = _nothing) -> None:
         """Run; `begin` is called first, and `has_begun` tells whether anything has happened since."""
         app = application()
-        if loop_level() == 0 and is_in_thread_of(app):
+        if self._in_application and loop_level() == 0 and is_in_thread_of(app):
             self._run_in(app, begin)
         else:
             begin()

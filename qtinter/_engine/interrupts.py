@@ -123,7 +123,6 @@ class Interrupts:
             if _belongs_to_runner(handler) and self._run.has_dialogs():
                 self._run.fail(KeyboardInterrupt())
 
-
     def _is_unheard(self, number: int) -> bool:
         """Tell whether no iteration has read the self-pipe since an earlier signal of this number."""
         with contextlib.suppress(OSError):

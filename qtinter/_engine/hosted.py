@@ -1,0 +1,55 @@
+"""A run in a host: an application that executes Qt itself, and that we must not disturb.
+
+It differs from an attached run in three things.
+
+- The logical loop is the running loop of the thread for as long as a slice lasts, and then again
+  whoever was before: IPython and Jupyter keep a loop of their own running while they execute Qt, and
+  so may another plugin. If there is none, ours may stay.
+- It makes no Qt loop return. What would end another run, KeyboardInterrupt, SystemExit and stop(),
+  is reported, and the run goes on.
+- A wake-up fd for signals that somebody else has set stays in place.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any, Callable
+
+from .driver import Driver
+
+
+class HostedDriver(Driver):
+    """One run of a logical loop in a host."""
+
+    def __init__(self, loop: Any, iterate: Callable[[], None]) -> None:
+        super().__init__(loop, iterate, None, handle_sigint=_is_wakeup_fd_free())
+
+    def fail(self, error: BaseException) -> None:
+        """Loop thread. Report what cannot be raised anywhere."""
+        self._loop.call_exception_handler(
+            {
+                "message": f"{type(error).__name__} in a host, which qtinter does not end",
+                "exception": error,
+            }
+        )
+        self._alarm.set_now()  # The slice may have been cut short.
+
+    def _run_slice(self) -> None:
+        try:
+            with self._loop.entered():
+                super()._run_slice()
+        except BaseException as error:
+            self.fail(error)
+
+    def _leave(self, *, dialogs: bool) -> None:
+        pass
+
+
+def _is_wakeup_fd_free() -> bool:
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    fd = signal.set_wakeup_fd(-1)
+    if fd != -1:
+        signal.set_wakeup_fd(fd)
+    return fd == -1

@@ -1,0 +1,219 @@
+"""Several users of one loop in a host, an application that executes Qt itself: plugins, notebooks.
+
+The loop is not the running loop while Qt or the host has the thread (_engine/hosted.py), so copies
+of this package, of whatever versions, do not see each other: each has a loop of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import contextvars
+import threading
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import _qt
+from ._cleanup import cancel, finish, finish_in_place, log_stuck, run_in_place
+from ._loops import QiBaseEventLoop, hosted_loops, new_event_loop
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+T = TypeVar("T")
+
+
+def attach(*, shutdown_timeout: float | None = None) -> Attachment:
+    """Attach asyncio to an application that executes Qt's loop itself, and go on doing so.
+
+    For plugins of programs such as Maya, Houdini, QGIS or napari, and for IPython (`%gui qt`). It
+    may be called before Qt's loop is executed, or by code that Qt called. All attachments of a
+    thread share one loop; the last one to close closes it. Where the application has a QiRunner
+    open, its loop is used, and left open. Neither the application nor Qt's loop is ever executed or
+    made to quit; KeyboardInterrupt and SystemExit raised by a task are reported to the loop's
+    exception handler.
+
+    Args:
+        shutdown_timeout: seconds that `close()` may wait for cancelled tasks, and then for the
+            executor; None for no limit.
+
+    Raises:
+        RuntimeError: there is no application object.
+    """
+    _qt.require_application("attach()")
+    running = asyncio._get_running_loop()
+    loop = hosted_loops.get(threading.get_ident())
+    if loop is None and isinstance(running, QiBaseEventLoop):
+        loop = running
+    if loop is None:
+        loop = new_event_loop()
+        loop.attach_to_host()
+    return Attachment(loop, shutdown_timeout)
+
+
+class Attachment:
+    """What `attach()` returns: one user of a loop. A context manager that closes itself.
+
+    Its tasks are those made by `create_task()`, and all that these make in turn.
+    """
+
+    def __init__(self, loop: QiBaseEventLoop, shutdown_timeout: float | None) -> None:
+        self._loop = loop
+        self._shutdown_timeout = shutdown_timeout
+        self._thread = threading.current_thread()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
+        _Users.of(loop).add(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def get_loop(self) -> QiBaseEventLoop:
+        """Return the loop.
+
+        Raises:
+            RuntimeError: the attachment is closed.
+        """
+        if self._is_closed:
+            raise RuntimeError("the attachment is closed; call qtinter.attach() for another one")
+        return self._loop
+
+    def create_task(
+        self,
+        coro: Coroutine[Any, Any, T],
+        *,
+        name: str | None = None,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Task[T]:
+        """Return a task that runs `coro`, and is cancelled by `close()`.
+
+        Args:
+            coro: the coroutine.
+            name: name of the task; None for that of the coroutine function.
+            context: context of which a copy is used; None for the current one.
+
+        Raises:
+            RuntimeError: the attachment is closed.
+        """
+        try:
+            loop = self.get_loop()
+        except RuntimeError:
+            coro.close()  # It was never awaited; the error says why.
+            raise
+        context = contextvars.copy_context() if context is None else context.copy()
+        context.run(_attachment.set, self)
+        name = name or getattr(coro, "__qualname__", None)
+        return context.run(lambda: loop.create_task(coro, name=name))
+
+    def close(self) -> None:
+        """Cancel this attachment's tasks and let them finish; the last one also closes the loop.
+
+        Qt goes on meanwhile, and so do the tasks of others. A second call does nothing.
+
+        Raises:
+            RuntimeError: called in another thread, or by code that one of the tasks (of the last
+                attachment: the loop) is running.
+        """
+        if self._is_closed:
+            return
+        if threading.current_thread() is not self._thread:
+            raise RuntimeError("close() must be called in the thread of attach()")
+        users = _Users.of(self._loop)
+        if self._tasks & self._loop.tasks_on_stack() or (
+            users.is_last(self) and self._loop.is_on_stack()
+        ):
+            raise RuntimeError(
+                "the attachment cannot be closed by code that it is running; close it in a slot"
+            )
+        self._is_closed = True
+        if self._tasks and _qt.has_application():
+            run_in_place(self._loop, self._finish())
+        users.remove(self, self._shutdown_timeout)
+
+    def add(self, task: asyncio.Task[Any]) -> None:
+        """Called for each task made in the context of one of ours."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _finish(self) -> None:
+        timeout = self._shutdown_timeout
+        deadline = None if timeout is None else self._loop.time() + timeout
+        stuck: set[asyncio.Task[Any]] = set()
+        while new := self._tasks - stuck:  # Those too that are created meanwhile.
+            stuck |= await cancel(new, self._loop, deadline, report=True)
+        log_stuck(stuck, timeout)
+
+
+_attachment: contextvars.ContextVar[Attachment] = contextvars.ContextVar("qtinter attachment")
+
+
+class _Users:
+    """The attachments of a loop, and its task factory meanwhile."""
+
+    _by_loop: dict[QiBaseEventLoop, _Users] = {}  # noqa: RUF012  # one for the process
+
+    def __init__(self, loop: QiBaseEventLoop) -> None:
+        self._loop = loop
+        self._owns_loop = hosted_loops.get(threading.get_ident()) is loop
+        self._attachments: set[Attachment] = set()
+        self._make_task = loop.get_task_factory()
+        loop.set_task_factory(self._create_task)
+        if threading.current_thread() is threading.main_thread():
+            atexit.register(self._process_ends)
+
+    @classmethod
+    def of(cls, loop: QiBaseEventLoop) -> _Users:
+        """The users of a loop."""
+        if loop not in cls._by_loop:
+            cls._by_loop[loop] = cls(loop)
+        return cls._by_loop[loop]
+
+    def add(self, attachment: Attachment) -> None:
+        """One more."""
+        self._attachments.add(attachment)
+
+    def is_last(self, attachment: Attachment) -> bool:
+        """Tell whether the loop has to be closed with this attachment."""
+        return self._owns_loop and self._attachments == {attachment}
+
+    def remove(self, attachment: Attachment, timeout: float | None) -> None:
+        """One less. The last one closes the loop, unless it belongs to somebody else."""
+        self._attachments.discard(attachment)
+        if self._attachments:
+            return
+        del self._by_loop[self._loop]
+        atexit.unregister(self._process_ends)
+        if self._loop.get_task_factory() == self._create_task:
+            self._loop.set_task_factory(self._make_task)
+        if self._owns_loop:
+            finish_in_place(self._loop, timeout)
+            self._loop.detach()
+            if not _qt.has_application():
+                finish(self._loop, timeout)
+            self._loop.close()
+
+    def _process_ends(self) -> None:
+        """Called by Python at exit, if somebody forgot to close."""
+        for attachment in list(self._attachments):
+            with contextlib.suppress(RuntimeError):
+                attachment.close()
+
+    def _create_task(self, loop: Any, coro: Any, **keywords: Any) -> Any:
+        if self._make_task is None:
+            task = asyncio.Task(coro, loop=loop, **keywords)
+        else:
+            task = self._make_task(loop, coro, **keywords)
+        attachment = _attachment.get(None)
+        if attachment is not None:
+            attachment.add(task)
+        return task
