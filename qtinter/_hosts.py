@@ -209,6 +209,7 @@ class _Users:
                 attachment.close()
 
     def _create_task(self, loop: Any, coro: Any, **keywords: Any) -> Any:
+        task: Any
         if self._make_task is None:
             task = asyncio.Task(coro, loop=loop, **keywords)
         else:

@@ -183,17 +183,17 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         if self.ended_by is None or context.get("exception") is not self.ended_by:
             super().call_exception_handler(context)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
-        if executor is None and self._default_executor is None:
-            self.set_default_executor(DefaultExecutor())
-        return super().run_in_executor(executor, func, *args)
-
     # Injected code. While the loop is asleep, whatever adds work wakes it. Not so in _call_soon(),
     # which call_soon_threadsafe() shares: that one writes to the self-pipe, which the poller sees.
 
     if not TYPE_CHECKING:  # typeshed says how these are called, and knows no private names.
         # Not a Python function, which saves asyncio some 40 ns wherever it asks for the time.
         time = staticmethod(time.monotonic)
+
+        def run_in_executor(self, executor, func, *args):
+            if executor is None and self._default_executor is None:
+                self.set_default_executor(DefaultExecutor())
+            return super().run_in_executor(executor, func, *args)
 
         def call_soon(self, callback, *args, context=None):
             if self._debug or self._closed:

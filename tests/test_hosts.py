@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import sys
 import threading
@@ -165,10 +166,8 @@ def test_stuck_tasks_do_not_hang_the_host(caplog):
 
     async def stubborn():
         while not stop:
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(30)
-            except asyncio.CancelledError:
-                pass
 
     other = qtinter.attach()
     attachment = qtinter.attach(shutdown_timeout=0.02)
