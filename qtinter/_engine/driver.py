@@ -66,6 +66,7 @@ class Driver:
         qt_loop: the physical loop that this run executes (nested mode), or None if the application
             executes it (attached mode).
         handle_sigint: whether Ctrl-C ends the run; see interrupts.py.
+        may_end: whether SIGTERM does.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Driver:
         qt_loop: _qt.EventLoop | None,
         *,
         handle_sigint: bool,
+        may_end: bool = True,
     ) -> None:
         self._loop = loop
         self._iterate = iterate
@@ -90,7 +92,7 @@ class Driver:
         self._nesting = Nesting(loop)
         self._alarm = _qt.Alarm(self._alarm_rang)
         self._poller = self._multiplexer.open_poller(loop, self._io_ready, self.wake)
-        self._interrupts = Interrupts(self, loop, is_open=handle_sigint)
+        self._interrupts = Interrupts(self, loop, is_open=handle_sigint, may_end=may_end)
         if qt_loop is None:
             self._alarm.set_now()
 
@@ -141,6 +143,10 @@ class Driver:
             # Nothing is lost by it, and Qt timers stay untouched.
             self._loop._write_to_self()
 
+    def interrupted(self, error: BaseException) -> None:
+        """Loop thread. The handler of a signal has raised `error` where it must not."""
+        self.fail(error)
+
     def fail(self, error: BaseException) -> None:
         """Loop thread. End the run, which then raises `error`."""
         if self.error is None:
@@ -159,6 +165,7 @@ class Driver:
     def _alarm_rang(self) -> None:
         if self._loop._wake is not None and monotonic() < self._deadline:
             self._alarm.set(self._deadline)  # It was set early, for a nested Qt loop.
+            self._interrupts.look()
         else:
             self._run_slice()
 

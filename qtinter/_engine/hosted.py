@@ -7,15 +7,17 @@ It differs from an attached run in three things.
   so may another plugin. If there is none, ours may stay.
 - It makes no Qt loop return. What would end another run, KeyboardInterrupt, SystemExit and stop(),
   is reported, and the run goes on.
-- A wake-up fd for signals that somebody else has set stays in place.
+- A wake-up fd for signals that somebody else has set stays in place, and so does the effect of
+  signals: SystemExit raised by a handler of the host's ends the process.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
-from typing import Any, Callable
+from typing import Any, Callable, NoReturn
 
+from .. import _qt
 from .driver import Driver
 
 
@@ -23,7 +25,14 @@ class HostedDriver(Driver):
     """One run of a logical loop in a host."""
 
     def __init__(self, loop: Any, iterate: Callable[[], None]) -> None:
-        super().__init__(loop, iterate, None, handle_sigint=_is_wakeup_fd_free())
+        super().__init__(loop, iterate, None, handle_sigint=_is_wakeup_fd_free(), may_end=False)
+
+    def interrupted(self, error: BaseException) -> None:
+        """Loop thread. A handler has raised `error`."""
+        if isinstance(error, SystemExit):
+            _qt.call_soon(lambda: _raise(error))  # By Qt, as without us.
+        else:
+            self.fail(error)
 
     def fail(self, error: BaseException) -> None:
         """Loop thread. Report what cannot be raised anywhere."""
@@ -44,6 +53,10 @@ class HostedDriver(Driver):
 
     def _leave(self, *, dialogs: bool) -> None:
         pass
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
 
 
 def _is_wakeup_fd_free() -> bool:

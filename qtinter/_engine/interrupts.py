@@ -32,6 +32,9 @@ import os
 import signal
 import socket
 import threading
+
+# signal.getsignal() tries to make an enum of the handler, which takes some µs if it is a function.
+from _signal import getsignal as _getsignal  # type: ignore[import-not-found]
 from types import FrameType
 from typing import Any, Callable, Protocol, Union
 
@@ -46,7 +49,7 @@ class Run(Protocol):
     def is_iterating(self) -> bool: ...
     def is_outside(self) -> bool: ...
     def has_dialogs(self) -> bool: ...
-    def fail(self, error: BaseException) -> None: ...
+    def interrupted(self, error: BaseException) -> None: ...
 
 
 # The signals that programs have handlers for.
@@ -59,9 +62,10 @@ Handler = Union[Callable[[int, Union[FrameType, None]], Any], int, None]
 class Interrupts:
     """While it is open, signals wake the loop, and their handlers raise safely. Main thread only."""
 
-    def __init__(self, run: Run, loop: Any, *, is_open: bool) -> None:
+    def __init__(self, run: Run, loop: Any, *, is_open: bool, may_end: bool = True) -> None:
         self._run = run
         self._loop = loop
+        self._may_end = may_end  # Whether SIGTERM, which would end the process, may end the run.
         self._is_open = is_open and threading.current_thread() is threading.main_thread()
         self._handlers: dict[int, Handler] = {}
         if self._is_open:
@@ -91,12 +95,18 @@ class Interrupts:
             signal.set_wakeup_fd(self._loop._csock.fileno(), warn_on_full_buffer=False)
             self._install()
 
+    def look(self) -> None:
+        """Now and then: somebody may have installed another handler."""
+        if self._is_open:
+            self._install()
+
     def _install(self) -> None:
         for number in _NUMBERS:
-            handler = signal.getsignal(number)
+            handler = _getsignal(number)
             is_ours = handler == self._signalled
             if not is_ours and (
-                callable(handler) or (number == signal.SIGTERM and handler is signal.SIG_DFL)
+                callable(handler)
+                or (self._may_end and number == signal.SIGTERM and handler == signal.SIG_DFL)
             ):
                 self._handlers[number] = handler
                 signal.signal(number, self._signalled)
@@ -118,10 +128,10 @@ class Interrupts:
                 raise
             if self._run.error is not None or self._is_unheard(number):
                 raise _qt.spare_process(_Insisting()) from None
-            self._run.fail(error)
+            self._run.interrupted(error)
         else:
             if _belongs_to_runner(handler) and self._run.has_dialogs():
-                self._run.fail(KeyboardInterrupt())
+                self._run.interrupted(KeyboardInterrupt())
 
     def _is_unheard(self, number: int) -> bool:
         """Tell whether no iteration has read the self-pipe since an earlier signal of this number."""
