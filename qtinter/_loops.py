@@ -47,8 +47,6 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         self._was_embedded = False
         # While the loop is asleep: what injected code has to call when it adds work.
         self._wake: Callable[[], None] | None = None
-        # What was raised by the run. The task that it comes from, if any, need not report it again.
-        self.ended_by: BaseException | None = None
 
     # Nested mode.
 
@@ -180,8 +178,12 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         return iterate
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        if self.ended_by is None or context.get("exception") is not self.ended_by:
-            super().call_exception_handler(context)
+        error = context.get("exception")
+        if isinstance(error, (KeyboardInterrupt, SystemExit)) and isinstance(
+            context.get("future"), asyncio.Task
+        ):
+            return  # The task has raised it and ended the run; now, being freed, it tells once more.
+        super().call_exception_handler(context)
 
     # Injected code. While the loop is asleep, whatever adds work wakes it. Not so in _call_soon(),
     # which call_soon_threadsafe() shares: that one writes to the self-pipe, which the poller sees.

@@ -151,7 +151,6 @@ class Driver:
         """Loop thread. End the run, which then raises `error`."""
         if self.error is None:
             self.error = error
-            self._loop.ended_by = error
         self._is_over = True
         self._loop._stopping = True  # An iteration further down the stack is to be the last.
         self._leave(dialogs=True)
