@@ -18,7 +18,6 @@ And under Wine, where the tests of Windows run on Linux:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import selectors
 import subprocess
@@ -77,10 +76,11 @@ def run_nested(factory: Callable[[], Any], main: Callable[[], Any]) -> Any:
     try:
         return loop.run_until_complete(main())
     finally:
-        for task in asyncio.all_tasks(loop):
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                loop.run_until_complete(task)
+        if tasks:
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 from fakes import Wait
@@ -139,6 +141,20 @@ def test_close_after_a_report(qapp, wait, reports):
 @pytest.mark.skipif(
     sys.platform == "win32", reason="no selector of Windows has an fd to be notified of"
 )
+def test_nothing_is_left_of_a_closed_poller(qapp, wait, reports):
+    """A closed poller's thread is gone at once, not with the next garbage collection."""
+    gc.disable()
+    try:
+        poller = ThreadPoller(wait, wait.end, lambda: reports.append("ready"), shares=False)
+        thread = weakref.ref(poller._thread)
+        poller.arm()
+        poller.close()
+        del poller
+        assert thread() is None
+    finally:
+        gc.enable()
+
+
 def test_notifier_reports_while_readable(qapp, reports):
     """The notifier reports as long as its fd is readable, and no more after close()."""
     left, right = socket.socketpair()

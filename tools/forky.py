@@ -18,7 +18,11 @@ from pathlib import Path
 import system_packages
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ["ca-certificates", "python3.14", "python3.14-venv", "python3.15", "python3.15-venv"]
+PACKAGES = ["ca-certificates"] + [
+    package
+    for python in ("python3.14", "python3.15")
+    for package in (python, f"{python}-venv", f"lib{python}-testsuite")  # with its own tests
+]
 
 
 def main() -> int:
