@@ -8,7 +8,11 @@ import faulthandler
 import sys
 import traceback
 
-LONGEST_RUN = 20  # seconds
+LONGEST_RUN = 60  # seconds
+
+# Of a picture, in pixels.
+MARGIN = 12  # around each window
+TITLE_BAR = 26
 
 _playing = set()
 
@@ -19,6 +23,20 @@ def play(user):
     task = asyncio.get_running_loop().create_task(user)
     task.add_done_callback(_end)
     _playing.add(task)  # asyncio itself does not keep it alive.
+
+
+def play_in_host(app, user):
+    """Execute an application that runs no loop of asyncio itself; the user attaches one."""
+    import qtinter
+
+    faulthandler.dump_traceback_later(LONGEST_RUN, exit=True)
+    with qtinter.attach() as attachment:
+        task = attachment.create_task(user)
+        task.add_done_callback(lambda _: app.exit())
+        app.exec_()
+        if not task.done():
+            sys.exit("The program ended before its user was done.")
+        task.result()
 
 
 def _end(task):
@@ -39,9 +57,55 @@ async def until(condition):
         await asyncio.sleep(0.01)
 
 
-def take_screenshot(widget):
-    """Save a picture of `widget` if the command line asks for it."""
+def take_screenshot(*windows):
+    """Save a picture of the windows, side by side, if the command line asks for it."""
     if "--screenshot" in sys.argv:
         file = sys.argv[sys.argv.index("--screenshot") + 1]
-        if not widget.grab().save(file):
+        if not _picture(windows).save(file):
             raise OSError(f"cannot save {file}")
+
+
+def _picture(windows):
+    from qtpy import QtGui
+
+    images = [_image(window) for window in windows]
+    width = sum(image.width() + MARGIN for image in images) + MARGIN
+    height = max(image.height() for image in images) + TITLE_BAR + 2 * MARGIN
+    picture = QtGui.QImage(width, height, QtGui.QImage.Format_RGB32)
+    picture.fill(QtGui.QColor("white"))
+    painter = QtGui.QPainter(picture)
+    x = MARGIN
+    for window, image in zip(windows, images):
+        painter.translate(x, MARGIN)
+        _draw(painter, image, _title(window))
+        painter.resetTransform()
+        x += image.width() + MARGIN
+    painter.end()
+    return picture
+
+
+def _image(window):
+    """What a widget or a window of QML shows."""
+    return window.grab().toImage() if hasattr(window, "grab") else window.grabWindow()
+
+
+def _title(window):
+    from qtpy import QtGui
+
+    if not hasattr(window, "windowTitle"):
+        return window.title()
+    title = window.windowTitle().replace("[*]", "*" if window.isWindowModified() else "")
+    return title or QtGui.QGuiApplication.applicationDisplayName()
+
+
+def _draw(painter, image, title):
+    """Draw a window at the origin, in a plain frame: a program cannot see that of the desktop."""
+    from qtpy import QtCore, QtGui
+
+    bar = QtCore.QRect(0, 0, image.width(), TITLE_BAR)
+    painter.fillRect(bar, QtGui.QColor("#4a5568"))
+    painter.setPen(QtGui.QColor("white"))
+    painter.drawText(bar, QtCore.Qt.AlignCenter, title)
+    painter.drawImage(0, TITLE_BAR, image)
+    painter.setPen(QtGui.QColor("#4a5568"))
+    painter.drawRect(-1, -1, image.width() + 1, TITLE_BAR + image.height() + 1)

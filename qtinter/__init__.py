@@ -7,6 +7,7 @@ import sys
 
 from ._dialogs import asyncclose as asyncclose
 from ._dialogs import asyncdialog as asyncdialog
+from ._executor import QThreadExecutor as QThreadExecutor
 from ._hosts import Attachment as Attachment
 from ._hosts import attach as attach
 from ._loops import QiBaseEventLoop as QiBaseEventLoop

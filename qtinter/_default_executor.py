@@ -18,7 +18,7 @@ from typing import Any, Callable
 logger = logging.getLogger("qtinter")
 
 
-class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
+class DefaultExecutor(concurrent.futures.thread.ThreadPoolExecutor):
     """The executor that asyncio would make, but a thread that is stuck can be abandoned.
 
     Python waits for its threads before it exits, and a call such as getaddrinfo() cannot be

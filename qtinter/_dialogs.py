@@ -12,9 +12,9 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from . import _qt
+from ._bridges import require_scheduler
 from ._signals import asyncsignal
 from ._slots import asyncslot
-from ._tasks import running_loop
 
 if TYPE_CHECKING:
     W = TypeVar("W")
@@ -42,7 +42,7 @@ async def asyncdialog(dialog: Any) -> int:
     dialog.open()
     try:
         return await finished
-    except asyncio.CancelledError:
+    except BaseException:  # Cancelled, whatever the name for it.
         if _qt.is_alive(dialog):
             dialog.done(
                 0
@@ -119,7 +119,7 @@ def _is_yes(answer: asyncio.Future[bool]) -> bool:
 
 def _has_loop() -> bool:
     try:
-        running_loop("asyncclose()")
+        require_scheduler("asyncclose()")
     except RuntimeError as error:
         sys.excepthook(type(error), error, error.__traceback__)
         return False

@@ -10,26 +10,15 @@ from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from . import _qt
+from ._bridges import Guest, Scheduler, current_scheduler, guests, require_scheduler
 from ._compat import start_task
-from ._loops import QiBaseEventLoop
+from ._loops import QiBaseEventLoop, hosted_loops
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec
 
     P = ParamSpec("P")
 T = TypeVar("T")
-
-
-def running_loop(what: str) -> QiBaseEventLoop:
-    """Return the Qt-backed loop that runs in this thread; RuntimeError if there is none."""
-    loop = asyncio._get_running_loop()
-    if not isinstance(loop, QiBaseEventLoop):
-        found = "no event loop is running" if loop is None else f"the running loop is {loop!r}"
-        raise RuntimeError(
-            f"{what} needs a running Qt-backed event loop in this thread, but {found}; call it inside "
-            "`with qtinter.using_asyncio_from_qt():` or in a coroutine run by a qtinter loop"
-        )
-    return loop
 
 
 def run_task(
@@ -43,6 +32,10 @@ def run_task(
 
     May be called from a slot, from a callback, and inside another task, which is suspended
     meanwhile.
+
+    In a trio run, the task runs in the nursery of the run, and its first step comes soon. What is
+    returned has the methods of asyncio.Task that do not need a loop: `cancel()`, `done()`,
+    `result()` and so on.
 
     Args:
         coro: the coroutine to run.
@@ -62,15 +55,57 @@ def run_task(
     if not inspect.iscoroutine(coro) and not isinstance(coro, Coroutine):
         raise TypeError(f"run_task() needs a coroutine, got {coro!r}; call the coroutine function")
     try:
-        loop = asyncio.get_running_loop()
-        if not allow_task_nesting and asyncio.current_task() is not None:
-            raise RuntimeError(
-                "run_task(allow_task_nesting=False) was called inside a task; use asyncio.create_task there"
+        scheduler = current_scheduler() if guests or hosted_loops else None
+        if scheduler is None:
+            return _start_in_loop(
+                asyncio.get_running_loop(), coro, allow_task_nesting, name, context
             )
-        return start_task(loop, coro, name, context)
+        if isinstance(scheduler, QiBaseEventLoop):
+            with scheduler.entered():
+                return _start_in_loop(scheduler, coro, allow_task_nesting, name, context)
+        return _start_in_trio(scheduler, coro, allow_task_nesting, name, context)
     except RuntimeError:
         coro.close()  # It was never awaited; the error says why.
         raise
+
+
+def run_task_in(scheduler: Scheduler, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """As `run_task()`, in one of the two that may be running in this thread."""
+    if isinstance(scheduler, QiBaseEventLoop):
+        return start_task(scheduler, coro, None, None)
+    task: asyncio.Task[T] = scheduler.start_task(coro, None)
+    return task
+
+
+def _start_in_loop(
+    loop: asyncio.AbstractEventLoop,
+    coro: Coroutine[Any, Any, T],
+    allow_task_nesting: bool,
+    name: str | None,
+    context: contextvars.Context | None,
+) -> asyncio.Task[T]:
+    if not allow_task_nesting and asyncio.current_task() is not None:
+        raise RuntimeError(
+            "run_task(allow_task_nesting=False) was called inside a task; use asyncio.create_task there"
+        )
+    return start_task(loop, coro, name, context)
+
+
+def _start_in_trio(
+    guest: Guest,
+    coro: Coroutine[Any, Any, T],
+    allow_task_nesting: bool,
+    name: str | None,
+    context: contextvars.Context | None,
+) -> asyncio.Task[T]:
+    if context is not None:
+        raise RuntimeError("in a trio run, a task always has a copy of the current context")
+    if not allow_task_nesting and guest.is_ticking():
+        raise RuntimeError(
+            "run_task(allow_task_nesting=False) was called inside a trio task; use a nursery there"
+        )
+    task: asyncio.Task[T] = guest.start_task(coro, name)
+    return task
 
 
 def modal(fn: Callable[P, T]) -> Callable[P, Awaitable[T]]:
@@ -93,23 +128,23 @@ def modal(fn: Callable[P, T]) -> Callable[P, Awaitable[T]]:
 
     @functools.wraps(fn)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
-        loop = running_loop("modal()")
-        future: asyncio.Future[T] = loop.create_future()
+        scheduler = require_scheduler("modal()")
+        future: asyncio.Future[T] = scheduler.create_future()
         call = functools.partial(contextvars.copy_context().run, fn, *args, **kwargs)
-        _qt.call_soon(lambda: _deliver(call, future, loop))
+        _qt.call_soon(lambda: _deliver(call, future, scheduler))
         return future
 
     return wrapper
 
 
-def _deliver(call: Callable[[], T], future: asyncio.Future[T], loop: QiBaseEventLoop) -> None:
+def _deliver(call: Callable[[], T], future: asyncio.Future[T], scheduler: Scheduler) -> None:
     """Called by Qt. Give the outcome of the call to the future, unless nobody waits for it."""
     if future.cancelled():
         return
     try:
         result = call()
     except (KeyboardInterrupt, SystemExit) as error:
-        loop.fail(error)
+        scheduler.fail(error)
     except BaseException as error:
         if not future.cancelled():
             future.set_exception(error)

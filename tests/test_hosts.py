@@ -242,6 +242,45 @@ def test_beside_another_loop():
     plain.close()
 
 
+@pytest.mark.parametrize("has_other", [False, True], ids=["alone", "beside another loop"])
+def test_adaptors_in_a_host(has_other):
+    """Slots, signals, run_task() and modal() find the loop of the thread's attachments, whichever loop is running."""
+    log = []
+    senders = [QtCore.QTimer() for _ in range(3)]
+    for sender in senders:
+        sender.setSingleShot(True)
+
+    async def slot():
+        log.append(asyncio.get_running_loop())
+        await qtinter.asyncsignal(senders[1].timeout)
+        log.append(await qtinter.modal(lambda: "modal")())
+        await qtinter.run_task(asyncio.sleep(0.001))
+        log.append(asyncio.get_running_loop())
+
+    def execute():
+        with qtinter.attach() as attachment:
+            senders[0].timeout.connect(qtinter.asyncslot(slot))
+            senders[0].start(1)
+            exec_until(lambda: log)
+            senders[1].start(1)
+            exec_until(lambda: len(log) == 3)
+            task = qtinter.run_task(asyncio.sleep(0.001, "done"))
+            exec_until(task.done)
+            loop = attachment.get_loop()
+            assert (log, task.result()) == ([loop, "modal", loop], "done")
+
+    async def shell():
+        execute()
+        assert asyncio.get_running_loop() is plain
+
+    if has_other:
+        plain = asyncio.SelectorEventLoop()
+        plain.run_until_complete(shell())
+        plain.close()
+    else:
+        execute()
+
+
 def test_other_loops_may_run_between():
     """With no Qt loop executed and none of its slices run, attach() leaves the thread to other loops."""
     attachment = qtinter.attach()

@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 import threading
 from time import monotonic
 from typing import Any, Callable
@@ -176,6 +177,7 @@ class Driver:
     def _run_slice(self) -> None:
         if self._is_over:
             return
+        library = _swap_current_library(None)
         try:
             if self.is_on_stack():
                 with self._nesting:
@@ -190,6 +192,9 @@ class Driver:
                 self._give_way()
         except BaseException as error:
             self.fail(error)
+        finally:
+            if library is not None:
+                _swap_current_library(library)
 
     def _slice(self) -> None:
         loop, multiplexer, iterate = self._loop, self._multiplexer, self._iterate
@@ -243,3 +248,18 @@ class Driver:
             self._qt_loop.leave()
         if self._qt_loop is None or (dialogs and self.has_dialogs()):
             _qt.leave_event_loops()
+
+
+def _swap_current_library(name: str | None) -> str | None:
+    """Tell sniffio which library is running; return what it thought.
+
+    trio says that it is, once for a whole step of a task, which may be executing the Qt loop that
+    runs us.
+    """
+    sniffio = sys.modules.get("sniffio")
+    if sniffio is None:
+        return None
+    before: str | None = sniffio.thread_local.name
+    if name is not before:
+        sniffio.thread_local.name = name
+    return before

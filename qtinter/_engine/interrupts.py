@@ -70,9 +70,8 @@ class Interrupts:
         self._handlers: dict[int, Handler] = {}
         if self._is_open:
             self._process = os.getpid()
-            self._previous_fd = signal.set_wakeup_fd(
-                loop._csock.fileno(), warn_on_full_buffer=False
-            )
+            self._fd = loop._csock.fileno()
+            self._previous_fd = signal.set_wakeup_fd(self._fd, warn_on_full_buffer=False)
             self._install()
 
     def close(self) -> None:
@@ -84,7 +83,7 @@ class Interrupts:
             if signal.getsignal(number) == self._signalled:
                 signal.signal(number, handler)
         fd = signal.set_wakeup_fd(-1)
-        if fd == self._loop._csock.fileno():
+        if fd == self._fd:
             fd = self._previous_fd
         if fd != -1:
             signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
@@ -92,7 +91,7 @@ class Interrupts:
     def renew(self) -> None:
         """asyncio has reset a handler and maybe the wake-up fd, as remove_signal_handler() does."""
         if self._is_open:
-            signal.set_wakeup_fd(self._loop._csock.fileno(), warn_on_full_buffer=False)
+            signal.set_wakeup_fd(self._fd, warn_on_full_buffer=False)
             self._install()
 
     def look(self) -> None:
@@ -103,7 +102,7 @@ class Interrupts:
     def _install(self) -> None:
         for number in _NUMBERS:
             handler = _getsignal(number)
-            is_ours = handler == self._signalled
+            is_ours = isinstance(getattr(handler, "__self__", None), Interrupts)
             if not is_ours and (
                 callable(handler)
                 or (self._may_end and number == signal.SIGTERM and handler == signal.SIG_DFL)

@@ -122,7 +122,9 @@ class ThreadPoller:
         self._is_closing = True
         self._go.release()
         self._thread.join()
-        del self._thread  # Else a cycle keeps it until the next gc, and threading calls it dangling.
+        del (
+            self._thread
+        )  # Else a cycle keeps it until the next gc, and threading calls it dangling.
         self._doorbell.close()
         del self._doorbell
 

@@ -1,0 +1,73 @@
+"""The sieve of Eratosthenes, watched at work: one coroutine for each prime; with asyncio."""
+
+import asyncio
+import sys
+
+from _sieve import LAST, PRIME, STRUCK, Window
+from qtpy import QtWidgets
+
+import qtinter
+
+
+class Sieve(Window):
+    """One coroutine gives the tick, a Qt signal, and all others wait for it."""
+
+    def __init__(self):
+        super().__init__("asyncio")
+        self.button.clicked.connect(self.start)
+
+    def start(self):
+        """Called by the button."""
+        self.begin()
+        self.sieve().add_done_callback(self.end)
+
+    @qtinter.asyncslot
+    async def sieve(self):
+        """Go through the numbers; whichever is not struck out yet is a prime."""
+        strikers = []
+        for number in range(2, LAST + 1):
+            await asyncio.sleep(self.speed.value() / 1000)
+            self.tick.emit()
+            if number not in self.grid.colors:
+                self.grid.paint(number, PRIME)
+                if number in STRUCK:
+                    strikers.append(asyncio.create_task(self.strike_out(number)))
+        await asyncio.gather(*strikers)
+
+    async def strike_out(self, prime):
+        """Strike out the multiples of a prime, one at each tick."""
+        number = prime * prime
+        self.grid.paint(number, STRUCK[prime])
+        async for _ in qtinter.asyncsignalstream(self.tick):
+            number += prime
+            if number > LAST:
+                break
+            self.grid.paint(number, STRUCK[prime])
+
+
+def main():
+    """Run the program."""
+    app = QtWidgets.QApplication(sys.argv)
+    window = Sieve()
+    window.show()
+    with qtinter.using_asyncio_from_qt():
+        if "--smoke" in sys.argv:
+            from _smoke import play
+
+            play(click(window))
+        app.exec_()
+
+
+async def click(window):
+    """What a user does, for `--smoke`."""
+    from _smoke import take_screenshot, until
+
+    window.speed.setValue(2)
+    window.button.click()
+    await until(lambda: "primes," in window.text.text())
+    take_screenshot(window)
+    window.close()
+
+
+if __name__ == "__main__":
+    main()

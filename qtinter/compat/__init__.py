@@ -1,0 +1,1 @@
+"""Other packages' names for what qtinter does, for programs that move to it."""
