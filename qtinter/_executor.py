@@ -452,14 +452,14 @@ class _Progress:
 class _ThreadLoop:
     """The Qt event loop of a thread that Qt did not start; `callback`, called by it, must not raise.
 
-    Its objects are children of the thread's dispatcher. PySide would else delete them, in another
-    thread, together with the application.
+    On PySide its objects are children of the thread's dispatcher. It would else delete them, in
+    another thread, together with the application.
     """
 
     def __init__(self, callback: Callable[[], None]) -> None:
-        core = _qt._lazy.QtCore
+        core = _qt.QtCore
         _qt.ensure_dispatcher()
-        dispatcher = core.QAbstractEventDispatcher.instance()
+        dispatcher = None if _qt.is_pyqt() else core.QAbstractEventDispatcher.instance()
         self._loop: Any = core.QEventLoop(dispatcher)
         self._bell: Any = _qt.doorbell(callback)
         self._bell.setParent(dispatcher)
@@ -486,12 +486,12 @@ class _ThreadLoop:
         its dispatcher: on every object that it knows hangs a property whose destruction takes the
         GIL, which ends the process if Python is just exiting.
         """
-        core = _qt._lazy.QtCore
+        core = _qt.QtCore
         thread = core.QThread.currentThread()
         # It is an error to disconnect nothing. A slot of C++, because PySide2 has one receiver for all
         # connections to a Python function, and no lock for it.
         thread.finished.connect(self._loop.quit)
-        direct = _qt._enum(core.Qt, "ConnectionType", "DirectConnection")
+        direct = _qt.enum(core.Qt, "ConnectionType", "DirectConnection")
         core.QMetaObject.invokeMethod(thread, "finished", direct)
         thread.finished.disconnect()
         self._bell.close()
@@ -499,7 +499,7 @@ class _ThreadLoop:
         self._loop.setParent(None)
         self._bell = self._loop = None
         if _qt.has_application():
-            deferred = _qt._enum(core.QEvent, "Type", "DeferredDelete")
+            deferred = _qt.enum(core.QEvent, "Type", "DeferredDelete")
             core.QCoreApplication.sendPostedEvents(None, int(deferred))
         if not _qt.is_pyqt():
             for thing in (core.QAbstractEventDispatcher.instance(), thread):

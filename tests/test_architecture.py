@@ -21,7 +21,11 @@ SOURCES = {
 
 # Each row may import what stands in the rows above it.
 ROWS = [
-    ["_qt", "_compat", "_moulds"],
+    ["_qt/binding", "_compat", "_moulds"],
+    ["_qt/application"],
+    ["_qt/waking"],
+    ["_qt/event_loops", "_qt/signals"],
+    ["_qt/__init__"],
     ["_engine/__init__"],
     ["_engine/pollers", "_engine/interrupts"],
     ["_engine/multiplexers"],
@@ -54,6 +58,13 @@ PRIVATE = re.compile(
 )
 
 
+def find(path):
+    """The module or package of that path, None if it is neither."""
+    return next(
+        (name for name in ("/".join(path), "/".join([*path, "__init__"])) if name in SOURCES), None
+    )
+
+
 def imports(name):
     """The modules of the package that a module imports, those for type checkers included."""
     folder = name.split("/")[:-1]
@@ -63,8 +74,7 @@ def imports(name):
                 node.module.split(".") if node.module else []
             )
             for alias in node.names:
-                target = "/".join([*base, alias.name])
-                yield target if target in SOURCES else "/".join(base) or "__init__"
+                yield find([*base, alias.name]) or find(base)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "qtinter":
             yield "__init__"
         elif isinstance(node, ast.Import):
@@ -93,7 +103,7 @@ def test_iteration_is_called_in_one_place():
 
 
 def test_one_door_to_qt():
-    """Only _qt.py imports qtpy at run time; nobody imports a binding, QtWidgets or QtGui."""
+    """Only _qt/binding.py imports qtpy at run time; nobody imports a binding, QtWidgets or QtGui."""
     for name, source in SOURCES.items():
         for node in ast.walk(ast.parse(source)):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -108,9 +118,11 @@ def test_one_door_to_qt():
             for module in modules:
                 assert not module.startswith(("PyQt", "PySide")), name
                 if module.split(".")[0] == "qtpy":
-                    assert name in ("_qt", "__main__", "_selfcheck") or _is_for_type_checkers(
-                        source, node
-                    ), name
+                    assert name in (
+                        "_qt/binding",
+                        "__main__",
+                        "_selfcheck",
+                    ) or _is_for_type_checkers(source, node), name
                     assert not {"QtWidgets", "QtGui"} & set(names) or _is_for_type_checkers(
                         source, node
                     ), name

@@ -1,0 +1,151 @@
+"""What makes Qt call us: timers, notifiers, and events from other threads.
+
+Milliseconds exist only here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import time
+from typing import Any, Callable
+
+from . import binding
+from .application import has_application
+
+_LONGEST_TIMER = 24 * 3600 * 1000  # Qt counts milliseconds in a 32-bit int.
+
+
+def milliseconds(seconds: float) -> int:
+    """Whole milliseconds that are not shorter than `seconds`, within what a Qt timer can count."""
+    return math.ceil(min(max(seconds * 1000, 0), _LONGEST_TIMER))
+
+
+class Alarm:
+    """Calls back once, soon after the earliest of the times it was set to.
+
+    One precise single-shot QTimer. Times are those of time.monotonic(). A timer that is already
+    set to ring earlier is left alone: the caller then gets an early call, which costs less than
+    moving the timer each time. A QTimer that is started again may fire inside a nested Qt loop even
+    if that loop was opened from its own timeout, on all bindings.
+    """
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+        self._due = math.inf
+        self._timer: Any = binding.QtCore.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setTimerType(binding.enum(binding.QtCore.Qt, "TimerType", "PreciseTimer"))
+        self._timer.timeout.connect(self._ring)
+
+    # Without an application there is no timer (PySide has deleted it), and nobody to wait for it.
+    # suppress() would cost as much as starting the timer.
+
+    def set(self, when: float) -> None:
+        """Ring at `when` or earlier."""
+        if when < self._due:
+            self._due = when
+            try:  # noqa: SIM105
+                self._timer.start(milliseconds(when - time.monotonic()))
+            except RuntimeError:
+                pass
+
+    def set_now(self) -> None:
+        """Ring as soon as Qt has the thread."""
+        if self._due > 0.0:
+            self._due = 0.0
+            try:  # noqa: SIM105
+                self._timer.start(0)
+            except RuntimeError:
+                pass
+
+    def close(self) -> None:
+        """Ring no more. The timer is destroyed here, not by the garbage collector of any thread.
+
+        It is not touched: with the application, PySide deletes the Qt objects made by Python.
+        """
+        self._due = -math.inf
+        self._timer = None
+
+    def _ring(self) -> None:
+        self._due = math.inf
+        self._callback()
+
+
+class ReadNotifier:
+    """Calls back in Qt whenever `fd` is readable."""
+
+    def __init__(self, fd: int, callback: Callable[..., None]) -> None:
+        # The arguments of `activated` differ between bindings and versions; nobody needs them.
+        kind = binding.QtCore.QSocketNotifier
+        self._callback = callback
+        self._notifier: Any = kind(fd, binding.enum(kind, "Type", "Read"))
+        self._notifier.activated.connect(self._activated)
+
+    def close(self) -> None:
+        """Stop watching, before the fd is closed. The notifier is destroyed here; see Alarm."""
+        self._notifier = None
+
+    def _activated(self, *_: object) -> None:
+        self._callback()
+
+
+@functools.cache
+def _doorbell_type() -> Any:
+    core = binding.QtCore
+    ring = binding.enum(core.QEvent, "Type", "User")
+
+    class Doorbell(core.QObject):  # type: ignore[misc, name-defined]
+        """Receiver of the event that another thread posts."""
+
+        def __init__(self, callback: Callable[[], None]) -> None:
+            super().__init__()
+            self._callback: Callable[[], None] | None = callback
+
+        def ring(self) -> None:
+            """Any thread."""
+            core.QCoreApplication.postEvent(self, core.QEvent(ring))
+
+        def close(self) -> None:
+            """Loop thread. A ring that is still on its way does nothing."""
+            self._callback = None
+
+        def customEvent(self, event: Any) -> None:
+            if self._callback is not None:
+                self._callback()
+
+    return Doorbell
+
+
+def doorbell(callback: Callable[[], None]) -> Any:
+    """An object whose `ring()`, called in any thread, calls `callback` in this thread's Qt loop."""
+    return _doorbell_type()(callback)
+
+
+def call_soon(callback: Callable[[], None]) -> None:
+    """Call `callback` once from this thread's Qt loop. It must not raise."""
+    binding.QtCore.QTimer.singleShot(0, callback)
+
+
+def call_later(callback: Callable[[], None]) -> None:
+    """As `call_soon`, but forget `callback` if the application is gone."""
+    if has_application():
+        call_soon(callback)
+
+
+# Doorbells that have to live until they have rung in another thread.
+_on_their_way: set[Any] = set()
+
+
+def call_in_thread_of(qobject: Any, callback: Callable[[], None]) -> None:
+    """Call `callback`, which must not raise, from the Qt loop of the thread where `qobject` lives."""
+
+    def call() -> None:
+        call_soon(lambda: _on_their_way.discard(bell))  # Not while it is handling its event.
+        callback()
+
+    bell = doorbell(call)
+    _on_their_way.add(bell)
+    bell.moveToThread(qobject.thread())
+    bell.ring()
