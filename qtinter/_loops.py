@@ -26,6 +26,9 @@ from ._engine.multiplexers import EmbeddedSelector
 if sys.platform == "win32":
     from ._engine.multiplexers import EmbeddedProactor
 
+# What transports of asyncio are ready to receive with one call.
+_RECEIVED_AT_ONCE = 256 * 1024
+
 # The loops that are attached to hosts, by thread.
 hosted_loops: dict[int, QiBaseEventLoop] = {}
 
@@ -243,6 +246,9 @@ class QiSelectorEventLoop(QiBaseEventLoop, asyncio.SelectorEventLoop):
 
     def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
         super().__init__(EmbeddedSelector(selector or selectors.DefaultSelector()))
+        # For each recv() glibc's malloc gets these 256 KiB from the kernel and gives them back, which
+        # takes longer than all else, until it has seen a block as large being freed. Here it sees one.
+        bytes(_RECEIVED_AT_ONCE)
 
     def remove_signal_handler(self, sig: int) -> bool:
         removed = super().remove_signal_handler(sig)

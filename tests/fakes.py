@@ -83,8 +83,6 @@ class Selector(selectors.BaseSelector):
 class Poller:
     """A poller that is waiting in the selector, and notes what is asked of it."""
 
-    needs_no_peek = False
-
     def __init__(self):
         self.is_waiting = True
         self.calls = []
@@ -94,11 +92,6 @@ class Poller:
         self.calls.append("recall")
         was_waiting, self.is_waiting = self.is_waiting, False
         return was_waiting
-
-    def peek(self, timeout, most):
-        """Take the selector back and tell to look at it."""
-        self.recall()
-        return True
 
     def close(self):
         """End all."""

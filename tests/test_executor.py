@@ -27,9 +27,15 @@ def executor(qapp):
 
 
 def nap(seconds=0.02):
-    """Let the Qt loop of this thread run for a while."""
+    """Let the Qt loop of this thread run for a while.
+
+    The timer must be destroyed before the loop, which is connected to it. Else PySide may hang: Qt holds a lock while PySide waits
+    for the GIL, and the GIL is held by another thread that connects something and waits for the lock. QTimer.singleShot() is no better.
+    """
+    timer = QtCore.QTimer()
     qt_loop = QtCore.QEventLoop()
-    QtCore.QTimer.singleShot(round(seconds * 1000), qt_loop.quit)
+    timer.timeout.connect(qt_loop.quit)
+    timer.start(round(seconds * 1000))
     qt_loop.exec_()
     return threading.get_ident()
 
@@ -756,8 +762,10 @@ def tell(word):
     os.write(1, word.encode() + b"\\n")  # At once, however many threads write.
 def nap(milliseconds=20):
     begun.set()
-    qt_loop = QtCore.QEventLoop()
-    QtCore.QTimer.singleShot(milliseconds, qt_loop.quit)
+    timer = QtCore.QTimer()
+    qt_loop = QtCore.QEventLoop()  # In this order, and no QTimer.singleShot(): see `nap` of the tests.
+    timer.timeout.connect(qt_loop.quit)
+    timer.start(milliseconds)
     qt_loop.exec_()
 kept = []
 def leave():

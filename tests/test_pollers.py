@@ -159,7 +159,7 @@ def test_notifier_reports_while_readable(qapp, reports):
     """The notifier reports as long as its fd is readable, and no more after close()."""
     left, right = socket.socketpair()
     with left, right:
-        poller = NotifierPoller(left.fileno(), lambda: reports.append("ready"), may_peek=False)
+        poller = NotifierPoller(left.fileno(), lambda: reports.append("ready"))
         poller.arm()
         exec_for(0.005)
         assert reports == []

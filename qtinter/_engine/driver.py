@@ -16,7 +16,7 @@ loop is in one of two states:
 
     asleep   Nothing is ready. Armed are the poller (for I/O), the alarm (for the next deadline)
              and `loop._wake`, which injected code calls when it adds work.
-    awake    Something is ready. The alarm is set to ring at once.
+    awake    Something is ready. A slice follows each turn of Qt.
 
 `loop._wake` tells which: it is None unless the loop is asleep, so that `call_soon()` pays for one
 look at an attribute.
@@ -85,6 +85,7 @@ class Driver:
         self._multiplexer = loop._selector
         self._thread_id = threading.get_ident()
         self._deadline = math.inf
+        self._loop_level = _qt.level_meter()
         self._depth = 0  # Iterations on the stack.
         self._level = 0  # Qt event loops on the stack when the innermost slice began.
         self._has_begun = False
@@ -92,15 +93,16 @@ class Driver:
         self.error: BaseException | None = None
         self._nesting = Nesting(loop)
         self._alarm = _qt.Alarm(self._alarm_rang)
+        self._turn = _qt.Alarm(self._qt_had_its_turn)
         self._poller = self._multiplexer.open_poller(loop, self._io_ready, self.wake)
         self._interrupts = Interrupts(self, loop, is_open=handle_sigint, may_end=may_end)
         if qt_loop is None:
-            self._alarm.set_now()
+            self._turn.set_now()
 
     def run(self) -> None:
         """Loop thread, nested mode. Execute the physical loop until the run ends or Qt leaves it."""
         assert self._qt_loop is not None
-        self._qt_loop.run(lambda: self._has_begun, begin=self._alarm.set_now)
+        self._qt_loop.run(lambda: self._has_begun, begin=self._turn.set_now)
 
     def close(self) -> None:
         """Loop thread, outside iterations. Detach from Qt."""
@@ -108,6 +110,7 @@ class Driver:
         self._is_over = True
         self._loop._wake = None
         self._alarm.close()
+        self._turn.close()
         self._multiplexer.close_poller()
         self._nesting.close()
 
@@ -124,21 +127,21 @@ class Driver:
 
     def is_iterating(self) -> bool:
         """Loop thread. Tell whether Python code of the logical loop has the thread, not Qt."""
-        return self._depth > 0 and _qt.loop_level() == self._level
+        return self._depth > 0 and self._loop_level() == self._level
 
     def has_dialogs(self) -> bool:
         """Loop thread. Tell whether Qt loops are nested in the one that this run executes."""
-        return self._qt_loop is not None and _qt.loop_level() > self._qt_loop.level
+        return self._qt_loop is not None and self._loop_level() > self._qt_loop.level
 
     def is_outside(self) -> bool:
         """Loop thread. Tell whether the code that started an attached run has the thread."""
-        return self._qt_loop is None and _qt.loop_level() == 0
+        return self._qt_loop is None and self._loop_level() == 0
 
     def wake(self) -> None:
         """Any thread, while asleep. Make sure that an iteration will run soon."""
         if threading.get_ident() == self._thread_id:
             self._loop._wake = None
-            self._alarm.set_now()
+            self._turn.set_now()
         else:
             # call_soon() from a wrong thread, an error that asyncio reports in debug mode only.
             # Nothing is lost by it, and Qt timers stay untouched.
@@ -163,14 +166,23 @@ class Driver:
     # Called by Qt, in the loop's thread.
 
     def _alarm_rang(self) -> None:
-        if self._loop._wake is not None and monotonic() < self._deadline:
-            self._alarm.set(self._deadline)  # It was set early, for a nested Qt loop.
+        if self._loop._wake is None:
+            if self._depth:
+                self._run_slice()
+            return
+        if monotonic() >= self._deadline:
+            self._run_slice()
+        if self._loop._wake is not None:
+            # It is set, or has rung, early, for Qt loops that the slice might have opened.
+            self._alarm.move(self._deadline)
             self._interrupts.look()
-        else:
+
+    def _qt_had_its_turn(self) -> None:
+        if self._loop._wake is None:  # Not if all has been done meanwhile.
             self._run_slice()
 
     def _io_ready(self) -> None:
-        # Awake between slices, the alarm is about to ring: Qt shall have its turn first.
+        # Awake between slices, a slice is to come: Qt shall have its turn first.
         if self._loop._wake is not None or self._depth:
             self._run_slice()
 
@@ -203,7 +215,7 @@ class Driver:
         now = monotonic()
         end = now + SLICE
         self._alarm.set(now + NOTICE_NESTING)
-        outer_level, self._level = self._level, _qt.loop_level()
+        outer_level, self._level = self._level, self._loop_level()
         self._depth += 1
         try:
             while True:
@@ -223,7 +235,7 @@ class Driver:
     def _give_way(self) -> None:
         patience = self._multiplexer.patience
         if patience == 0 or self._loop._ready:
-            self._alarm.set_now()
+            self._turn.set_now()
             return
         if self._depth == 0 and self._nesting.is_holding():
             # No iteration below us will notice that the code in the way has returned.

@@ -42,7 +42,7 @@ class HostedDriver(Driver):
                 "exception": error,
             }
         )
-        self._alarm.set_now()  # The slice may have been cut short.
+        self._turn.set_now()  # The slice may have been cut short.
 
     def _run_slice(self) -> None:
         try:

@@ -139,8 +139,11 @@ class Interrupts:
         return False
 
 
-class _Insisting(KeyboardInterrupt):
-    """The second Ctrl-C, raised in a slot, and printed by the binding."""
+class _Insisting(BaseException):
+    """The second Ctrl-C, raised in a slot, and printed by the binding.
+
+    No KeyboardInterrupt: if one has been printed, Python 3.15 ends the process as if by SIGINT.
+    """
 
 
 def _belongs_to_runner(handler: Handler) -> bool:

@@ -3,11 +3,14 @@
 asyncio's iteration begins with `select(timeout)`. Embedded, it must not block: it answers what is
 ready now, which may be nothing, and keeps in `patience` how long the iteration would have waited.
 The driver lets Qt do that waiting. With no driver (`poller` is None) both behave as asyncio's own.
+
+Private names of selectors (`EpollSelector._selector`, `_fd_to_key`): checked on Python 3.9 to 3.15.
 """
 
 from __future__ import annotations
 
 import asyncio
+import select
 import selectors
 import sys
 from collections.abc import Mapping
@@ -20,6 +23,14 @@ if TYPE_CHECKING:
 
 EventList = list[tuple[selectors.SelectorKey, int]]
 _NOTHING: EventList = []  # asyncio only iterates over it
+
+# What epoll mostly says, as selectors say it. All else (errors, hang-ups) is for readers and for
+# writers; asyncio passes over the one that there is not.
+if sys.platform == "linux":
+    _KINDS = {select.EPOLLIN: selectors.EVENT_READ, select.EPOLLOUT: selectors.EVENT_WRITE}
+else:
+    _KINDS = {}
+_BOTH = selectors.EVENT_READ | selectors.EVENT_WRITE
 
 
 class EmbeddedSelector(selectors.BaseSelector):
@@ -38,7 +49,9 @@ class EmbeddedSelector(selectors.BaseSelector):
         self.poller: Poller | None = None
         self.patience: float | None = 0
         self.screen: Callable[[EventList], EventList] | None = None
-        self._is_lively = False  # The last select() found something, so peeking does not pay.
+        # Set where epoll can be asked without the selector: its poll(), and what is registered.
+        self._poll: Callable[[float, int], list[tuple[int, int]]] | None = None
+        self._keys: Mapping[int, selectors.SelectorKey] = {}
 
     def open_poller(self, loop: Any, ready: Callable[[], None], wake: Callable[[], None]) -> Poller:
         """Loop thread. Start to wait inside Qt.
@@ -51,9 +64,11 @@ class EmbeddedSelector(selectors.BaseSelector):
         self._wake = wake
         fileno = getattr(self._selector, "fileno", None)
         if fileno is not None:
+            self.poller = NotifierPoller(fileno(), ready)
             # A selector of the user's may have a select() of its own, which must not be bypassed.
-            is_plain = type(self._selector).__module__ == "selectors"
-            self.poller = NotifierPoller(fileno(), ready, may_peek=is_plain)
+            if sys.platform == "linux" and type(self._selector) is selectors.EpollSelector:
+                self._poll = self._selector._selector.poll  # type: ignore[attr-defined]
+                self._keys = self._selector._fd_to_key  # type: ignore[attr-defined]
         else:
             self.poller = ThreadPoller(
                 self._selector.select, loop._write_to_self, ready, shares=False
@@ -63,25 +78,28 @@ class EmbeddedSelector(selectors.BaseSelector):
     def close_poller(self) -> None:
         """Loop thread. Block in `select` again, as asyncio's own loops do."""
         poller, self.poller = self.poller, None
+        self._poll = None
         if poller is not None:
             poller.close()
         self._bring_back()
 
     def select(self, timeout: float | None = None) -> EventList:
         """Answer the events of now; leave the waiting to Qt."""
-        if self.poller is None:
+        if self._poll is not None:
+            # A selector takes its time to find nothing, which is all that a busy loop mostly finds.
+            keys = self._keys
+            found = self._poll(0, len(keys) or 1)
+            if not found:
+                self.patience = timeout
+                return _NOTHING
+            events = [(keys[fd], _KINDS.get(event, _BOTH)) for fd, event in found if fd in keys]
+        elif self.poller is None:
             return self._selector.select(timeout)
-        # A selector takes its time to find nothing, which is all that a busy loop mostly finds.
-        events = self._selector.select(0) if self._is_lively or self.poller.peek(0, 1) else _NOTHING
-        if events:
-            self.patience = 0
-            self._is_lively = self.poller.needs_no_peek
-            if self.screen is not None:
-                return self.screen(events)
         else:
-            self.patience = timeout
-            self._is_lively = False
-        return events
+            self.poller.recall()
+            events = self._selector.select(0)
+        self.patience = 0 if events else timeout
+        return events if self.screen is None else self.screen(events)
 
     # Nested Qt loops: an fd whose callback cannot run now would make its level-triggered readiness
     # spin, so it leaves the selector for a while. Nobody notices: it is brought back before anybody

@@ -8,9 +8,6 @@ for the GIL: with Qt saturated by Python code, it comes late.
 from __future__ import annotations
 
 import contextlib
-import os
-import select
-import sys
 import threading
 from typing import Any, Callable, Protocol
 
@@ -30,27 +27,12 @@ class Poller(Protocol):
     def close(self) -> None:
         """Loop thread. End all waiting."""
 
-    peek: Callable[[float, int], object]
-    """Loop thread. Take the selector back; tell cheaply, with arguments 0 and 1, whether it may
-    have events."""
-
-    needs_no_peek: bool
-    """Whether the selector may be used without a look here: it is never away."""
-
 
 class NotifierPoller:
     """Lets Qt watch the selector's own fd, all the time: there is nothing to arm."""
 
-    needs_no_peek = True
-
-    def __init__(self, fd: int, ready: Callable[[], None], *, may_peek: bool) -> None:
+    def __init__(self, fd: int, ready: Callable[[], None]) -> None:
         self._notifier = _qt.ReadNotifier(fd, ready)
-        self._epoll: Any = None
-        self.peek: Callable[[float, int], object] = lambda timeout, most: True
-        if sys.platform == "linux" and may_peek:
-            # The selector's epoll object once more; an object owns its fd, hence the copy.
-            self._epoll = select.epoll.fromfd(os.dup(fd))
-            self.peek = self._epoll.poll
 
     def arm(self) -> None:
         """Level-triggered: readiness that came meanwhile is reported as well."""
@@ -62,8 +44,6 @@ class NotifierPoller:
     def close(self) -> None:
         """Loop thread. To be called before the selector is closed."""
         self._notifier.close()
-        if self._epoll is not None:
-            self._epoll.close()
 
 
 class ThreadPoller:
@@ -75,8 +55,6 @@ class ThreadPoller:
         ready: called in Qt, in the loop's thread, when `wait` returned by itself.
         shares: the loop may use the selector while the helper waits in it.
     """
-
-    needs_no_peek = False
 
     def __init__(
         self,
@@ -95,7 +73,6 @@ class ThreadPoller:
         self._is_out = False
         self._is_recalled = False
         self._is_closing = False
-        self.peek: Callable[[float, int], object] = self._peek
         self._thread = threading.Thread(target=self._run, name="qtinter poller", daemon=True)
         self._thread.start()
 
@@ -127,10 +104,6 @@ class ThreadPoller:
         )  # Else a cycle keeps it until the next gc, and threading calls it dangling.
         self._doorbell.close()
         del self._doorbell
-
-    def _peek(self, timeout: float, most: int) -> object:
-        self.recall()
-        return True
 
     def _fetch(self) -> None:
         self._is_recalled = True  # The helper then does not ring: nobody has to be told.

@@ -12,6 +12,7 @@ from .application import has_application as has_application
 from .application import is_in_thread_of as is_in_thread_of
 from .application import is_qobject as is_qobject
 from .application import leave_event_loops as leave_event_loops
+from .application import level_meter as level_meter
 from .application import loop_level as loop_level
 from .application import require_application as require_application
 from .binding import enum as enum

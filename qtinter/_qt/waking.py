@@ -5,7 +5,6 @@ Milliseconds exist only here.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 import time
@@ -50,6 +49,11 @@ class Alarm:
                 self._timer.start(milliseconds(when - time.monotonic()))
             except RuntimeError:
                 pass
+
+    def move(self, when: float) -> None:
+        """Ring at `when`, not earlier."""
+        self._due = math.inf
+        self.set(when)
 
     def set_now(self) -> None:
         """Ring as soon as Qt has the thread."""

@@ -1,0 +1,179 @@
+"""Measure every workload on every contender, and write docs/benchmarks.md.
+
+    python benchmarks/run.py [--rounds N] [--binding NAME]... [--only NAME]... [--quick]
+
+Workloads and contenders are run in turn, process by process, so that all see the same machine. The
+environments of the contenders are made on first use (environments.py). `--quick` makes none: this
+package and plain asyncio run in the Python that runs this, each workload once and tiny, to see
+whether everything works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import environments
+from contenders import BINDINGS, CONTENDERS, Entry
+from growth import growths
+from report import Report
+from results import Results
+from workload import Workload, workloads
+
+PAGE = environments.CHECKOUT / "docs" / "benchmarks.md"
+PATIENCE = 120  # seconds for one process
+QUICK = 100  # times less
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description="Measure every workload on every contender.")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(
+        "--binding", action="append", choices=BINDINGS, help="the first one for everybody"
+    )
+    parser.add_argument("--only", action="append", metavar="NAME", help="a workload or contender")
+    parser.add_argument("--quick", action="store_true", help="see whether everything works")
+    parser.add_argument("--page", type=Path, default=PAGE, help="what to write")
+    parser.add_argument("--results", type=Path, help="keep the values in this file")
+    parser.add_argument("--render", type=Path, help="write what such a file holds; do not measure")
+    return parser.parse_args()
+
+
+def entries(bindings: list[str], only: list[str]) -> list[Entry]:
+    """Who takes part: everybody on the first binding, this package on the others as well."""
+    names = [name for name in CONTENDERS if name in only] or list(CONTENDERS)
+    found = [Entry(name, bindings[0]) for name in dict.fromkeys(["plain", *names])]
+    return found + [Entry("qtinter", binding) for binding in bindings[1:]]
+
+
+def selected(only: list[str], is_quick: bool) -> list[Workload]:
+    """The workloads asked for; a kind of growth stands for its sizes."""
+    everything = {**workloads(), **growths()}
+    names = [name for name in everything if name in only or name.split("-")[0] in only]
+    if not names:
+        names = list(everything)
+    if is_quick:
+        names = [name for name in names if name not in growths() or everything[name].count <= 10]
+    return [everything[name] for name in names]
+
+
+class Measurement:
+    """Runs workloads in processes and files what they print."""
+
+    def __init__(self, pythons: dict[str, str], results: Results, is_quick: bool) -> None:
+        self._pythons = pythons
+        self._results = results
+        self._is_quick = is_quick
+
+    def run(self, workload: Workload, entry: Entry) -> None:
+        """Run a workload on a contender once; not again if it could not do it before."""
+        reason = self._results.reason(workload.name, entry.key)
+        if reason is None:
+            answer = self._ask(workload, entry)
+            if "value" in answer:
+                self._results.add(workload.name, entry.key, float(answer["value"]))
+                return
+            reason = str(answer["none"])
+        self._results.add_none(workload.name, entry.key, reason)
+
+    def _ask(self, workload: Workload, entry: Entry) -> dict[str, object]:
+        count = workload.count
+        if self._is_quick and workload.name not in growths():
+            count = max(count // QUICK, 1)
+        worker = Path(__file__).with_name("worker.py")
+        command = [self._pythons[entry.key], str(worker), entry.name, workload.name, str(count)]
+        variables = dict(os.environ) if self._is_quick else environments.variables(entry)
+        variables["QT_API"] = entry.binding or ""
+        try:
+            ended = subprocess.run(
+                command, env=variables, capture_output=True, text=True, timeout=PATIENCE
+            )
+        except subprocess.TimeoutExpired:
+            return {"none": f"{workload.title}: not done in {PATIENCE} s"}
+        if ended.returncode != 0:
+            if entry.contender.is_this or entry.name == "plain":
+                raise RuntimeError(f"{workload.name} on {entry.key} failed:\n{ended.stderr}")
+            last = ended.stderr.strip().splitlines()[-1:]
+            return {"none": f"{workload.title}: {' '.join(last) or ended.returncode}"}
+        answer: dict[str, object] = json.loads(ended.stdout.splitlines()[-1])
+        return answer
+
+
+def rotated(entries: list[Entry], by: int) -> Iterator[Entry]:
+    """Nobody always comes first."""
+    yield from entries[by % len(entries) :]
+    yield from entries[: by % len(entries)]
+
+
+def about(pythons: dict[str, str], rounds: int) -> dict[str, str]:
+    """The machine, the versions and the date."""
+    packages: dict[str, str] = {}
+    for python in dict.fromkeys(pythons.values()):
+        packages.update(environments.versions(python))
+    shown = {"uvloop", "qasync", "qtinter", "QtPy", "PySide6_Essentials", "PyQt6", "PyQt5"}
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
+        "processor": f"{processor()}, {os.cpu_count()} cores",
+        "system": platform.platform(),
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "packages": ", ".join(f"{name} {packages[name]}" for name in sorted(shown & set(packages))),
+        "other load at the start": f"{os.getloadavg()[0]:.1f} processes"
+        if hasattr(os, "getloadavg")
+        else "unknown",
+        "rounds": str(rounds),
+    }
+
+
+def processor() -> str:
+    """The name of the processor's model."""
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def measure(asked: argparse.Namespace) -> Results:
+    """Run what is asked for."""
+    only = asked.only or []
+    rounds = 1 if asked.quick else asked.rounds
+    bindings = asked.binding or ["pyside6", "pyqt6", "pyqt5"]
+    if asked.quick:
+        bindings = asked.binding or [os.environ.get("QT_API") or "pyside6"]
+        only = [*only, "qtinter"]
+    taking_part = entries(bindings, only)
+    pythons = {
+        entry.key: sys.executable if asked.quick else environments.interpreter(entry)
+        for entry in taking_part
+    }
+    titles = {entry.key: entry.title for entry in taking_part}
+    results = Results(about(pythons, rounds), titles)
+    measurement = Measurement(pythons, results, asked.quick)
+    for turn in range(rounds):
+        for workload in selected(only, asked.quick):
+            print(f"round {turn + 1} of {rounds}: {workload.name}", file=sys.stderr, flush=True)
+            for entry in rotated(taking_part, turn):
+                measurement.run(workload, entry)
+            if asked.results:
+                results.save(asked.results)
+    return results
+
+
+def main() -> None:
+    """See the module's docstring."""
+    asked = arguments()
+    results = Results.load(asked.render) if asked.render else measure(asked)
+    Report(results).write(asked.page)
+    print(f"Written: {asked.page}")
+
+
+if __name__ == "__main__":
+    main()
