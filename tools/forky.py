@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import system_packages
@@ -30,7 +31,7 @@ def main() -> int:
     if os.geteuid() != 0:
         print("chroot needs root.", file=sys.stderr)
         return 2
-    chroot = cache_folder() / "forky"
+    chroot = cache_folder() / f"forky-{zlib.crc32(' '.join(PACKAGES).encode()):08x}"
     if not chroot.exists():
         make(chroot)
     return run(chroot, "python3.14", "tools/dev.py", *sys.argv[1:])
