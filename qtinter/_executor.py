@@ -452,17 +452,19 @@ class _Progress:
 class _ThreadLoop:
     """The Qt event loop of a thread that Qt did not start; `callback`, called by it, must not raise.
 
-    On PySide its objects are children of the thread's dispatcher. It would else delete them, in
-    another thread, together with the application.
+    Its objects are children of the thread's dispatcher: the bindings delete objects that belong to
+    Python together with the application, also those that another thread is using.
     """
 
     def __init__(self, callback: Callable[[], None]) -> None:
         core = _qt.QtCore
         _qt.ensure_dispatcher()
-        dispatcher = None if _qt.is_pyqt() else core.QAbstractEventDispatcher.instance()
-        self._loop: Any = core.QEventLoop(dispatcher)
+        self._loop: Any = core.QEventLoop()
         self._bell: Any = _qt.doorbell(callback)
-        self._bell.setParent(dispatcher)
+        for thing in (self._loop, self._bell):
+            # PyQt sometimes finds the wrapper of a dispatcher that died at the same address.
+            with contextlib.suppress(RuntimeError):
+                thing.setParent(core.QAbstractEventDispatcher.instance())
 
     def run(self) -> None:
         """Return after `leave()`, or when code in the thread makes its Qt loops return."""

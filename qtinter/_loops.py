@@ -108,9 +108,8 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         if other is self:
             yield
             return
-        if other is not None:
-            task = swap_current_task(other, None)
-            asyncio._set_running_loop(None)
+        task = None if other is None else swap_current_task(other, None)
+        asyncio._set_running_loop(None)
         begin_run(self)
         try:
             yield

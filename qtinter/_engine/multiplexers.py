@@ -26,10 +26,9 @@ _NOTHING: EventList = []  # asyncio only iterates over it
 
 # What epoll mostly says, as selectors say it. All else (errors, hang-ups) is for readers and for
 # writers; asyncio passes over the one that there is not.
+_KINDS: dict[int, int] = {}
 if sys.platform == "linux":
     _KINDS = {select.EPOLLIN: selectors.EVENT_READ, select.EPOLLOUT: selectors.EVENT_WRITE}
-else:
-    _KINDS = {}
 _BOTH = selectors.EVENT_READ | selectors.EVENT_WRITE
 
 

@@ -151,16 +151,14 @@ class Task(Future[T]):
         if self._scope.cancel_called:
             self.abandon()
             return
+        result: outcome.Outcome[T] = outcome.Error(CancelledError())
         try:
             with self._scope:
-                value = await self._coro
+                result = outcome.Value(await self._coro)
         except BaseException as error:
             self._fail(error)
         else:
-            if self._scope.cancelled_caught:
-                self._settle(outcome.Error(CancelledError()))
-            else:
-                self._settle(outcome.Value(value))
+            self._settle(result)
 
     def _fail(self, error: BaseException) -> None:
         """Keep the exception, except what of it is the cancellation of the nursery, which is raised."""
