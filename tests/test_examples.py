@@ -33,7 +33,9 @@ README_PROGRAMS = dict(zip(QUICK_STARTS, re.findall(r"```python\n(.*?)```", READ
 REMARKS = re.compile(
     r"This plugin does not support propagateSizeHints\(\)"
     r"|QStandardPaths: .*"
+    # PySide6's Property leaves them, with or without us; the line above it is Python 3.14's.
     r"|ResourceWarning: gc: \d+ uncollectable objects at shutdown; .*"
+    r"|Exception ignored in GC shutdown:"
 )
 # What may not stand there elsewhere: more systems have more remarks.
 COMPLAINTS = re.compile("Traceback|Warning|Exception|Error|never awaited|destroyed|pending")

@@ -528,10 +528,10 @@ def test_nested_context_managers():
 
 
 @pytest.mark.parametrize(
-    "leave", [lambda: application().exit(3), lambda: QtCore.QCoreApplication.exit()]
+    "leave", [lambda: application().exit(3), lambda: QtCore.QCoreApplication.quit()]
 )
 def test_qt_can_end_a_nested_run(leave):
-    """app.exit() ends asyncio.run() as stop() would; what the tasks await in `finally` still works, Qt-backed things too."""
+    """app.exit() and app.quit() end asyncio.run() as stop() would; what the tasks await in `finally` still works, Qt-backed things too."""
     log = []
 
     async def main():
@@ -549,6 +549,48 @@ def test_qt_can_end_a_nested_run(leave):
             in_asyncio_run(main())
         assert log == ["Qt timer"]
         assert in_asyncio_run(asyncio.sleep(0.001, "usable")) == "usable"
+
+
+def test_the_application_counts_as_executed(tmp_path, monkeypatch):
+    """During a nested run Qt tells of the last window, which does not quit; of quitting only quit() tells."""
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # Qt 5 complains if there is none.
+    lines = output_of("""
+        from qtpy import QtWidgets
+        app = QtWidgets.QApplication([])
+        app.aboutToQuit.connect(lambda: say("about to quit"))
+        async def main(way):
+            window = QtWidgets.QWidget()
+            window.show()
+            closed = qtinter.asyncsignal(app.lastWindowClosed)
+            asyncio.get_running_loop().call_soon(window.close)
+            await closed
+            say("last window closed")
+            await asyncio.sleep(0.01)
+            if way == "quit":
+                app.quit()
+                await asyncio.sleep(30)
+            return "result"
+        loop = qtinter.new_event_loop()
+        say(loop.run_until_complete(main("return")))
+        try:
+            loop.run_until_complete(main("quit"))
+        except RuntimeError as error:
+            say(error)
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+        say(app.quitOnLastWindowClosed())
+    """)
+    assert lines == [
+        "last window closed",
+        "result",
+        "last window closed",
+        "about to quit",
+        "Event loop stopped before Future completed.",
+        "True",
+    ]
 
 
 def test_refused_qt_loops_do_not_stop_asyncio():

@@ -11,11 +11,10 @@ BINDINGS = {"pyside6": "PySide6", "pyqt6": "PyQt6", "pyqt5": "PyQt5", "pyside2":
 def tested_environments():
     """Return the environments of .ci/run: minor version of Python, binding, and where they are."""
     script = (ROOT / ".ci" / "run").read_text("utf-8")
-    environments = []
-    for array, place in (("tests", "Linux"), ("forky", "Linux")):
-        names = re.search(rf"^{array}=\((.*?)\)", script, re.MULTILINE | re.DOTALL).group(1)
-        for python, binding in re.findall(r"\bpy3(\d+)-(\w+)", names):
-            environments.append((int(python), binding, place))
+    environments = [
+        (int(python), binding, "Linux")
+        for python, binding in re.findall(r"(?<![\w-])py3(\d+)-(\w+)", script)
+    ]
     wine = re.search(r"wine\.py (.*)", (ROOT / "tox.ini").read_text("utf-8")).group(1)
     program = (ROOT / "tools" / "wine.py").read_text("utf-8")
     python = re.search(r'^PYTHON = ".*==3\.(\d+)', program, re.MULTILINE).group(1)

@@ -26,7 +26,6 @@ bytecode now and then (it wakes an idle machine).
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -44,8 +43,6 @@ from .. import _qt
 class Run(Protocol):
     """What Interrupts needs of the driver."""
 
-    error: BaseException | None
-
     def is_iterating(self) -> bool: ...
     def is_outside(self) -> bool: ...
     def has_dialogs(self) -> bool: ...
@@ -54,6 +51,7 @@ class Run(Protocol):
 
 # The signals that programs have handlers for.
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2", "SIGBREAK")
+_MARK = b"\xff"  # No signal has this number.
 _NUMBERS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 
 Handler = Union[Callable[[int, Union[FrameType, None]], Any], int, None]
@@ -117,6 +115,8 @@ class Interrupts:
             signal.signal(number, handler)
             os.kill(os.getpid(), number)
             return
+        is_stuck = self._is_mark_unread()
+        self._mark()
         try:
             if callable(handler):
                 handler(number, frame)
@@ -125,17 +125,23 @@ class Interrupts:
         except BaseException as error:
             if self._run.is_iterating() or self._run.is_outside():
                 raise
-            if self._run.error is not None or self._is_unheard(number):
+            if is_stuck:
                 raise _qt.spare_process(_Insisting()) from None
             self._run.interrupted(error)
         else:
             if _belongs_to_runner(handler) and self._run.has_dialogs():
                 self._run.interrupted(KeyboardInterrupt())
 
-    def _is_unheard(self, number: int) -> bool:
-        """Tell whether no iteration has read the self-pipe since an earlier signal of this number."""
+    # A mark in the self-pipe, which the loop passes over, tells whether it has read the pipe since
+    # an earlier signal. If not, a slot does not return.
+
+    def _mark(self) -> None:
         with contextlib.suppress(OSError):
-            return self._loop._ssock.recv(4096, socket.MSG_PEEK).count(number) > 1  # type: ignore[no-any-return]
+            self._loop._csock.send(_MARK)
+
+    def _is_mark_unread(self) -> bool:
+        with contextlib.suppress(OSError):
+            return _MARK in self._loop._ssock.recv(4096, socket.MSG_PEEK)
         return False
 
 
@@ -148,6 +154,5 @@ class _Insisting(BaseException):
 
 def _belongs_to_runner(handler: Handler) -> bool:
     """Tell whether it is the handler of an asyncio.Runner: a partial of one of its methods, 3.11 to 3.15."""
-    method = getattr(handler, "func", None)
-    runner: Any = getattr(asyncio, "Runner", ())
-    return isinstance(getattr(method, "__self__", None), runner)
+    owner = getattr(getattr(handler, "func", None), "__self__", None)
+    return any(kind.__module__ == "asyncio.runners" for kind in type(owner).__mro__)

@@ -8,6 +8,7 @@ from typing import Any
 from . import binding
 from .application import application as application
 from .application import ensure_dispatcher as ensure_dispatcher
+from .application import forget_thread as forget_thread
 from .application import has_application as has_application
 from .application import is_in_thread_of as is_in_thread_of
 from .application import is_qobject as is_qobject

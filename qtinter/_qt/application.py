@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any, Callable
 
@@ -48,6 +49,27 @@ def level_meter() -> Callable[[], int]:
     return meter
 
 
+def is_main_thread() -> bool:
+    """Tell whether the caller is in the main thread."""
+    return threading.current_thread() is threading.main_thread()
+
+
+def forget_thread() -> None:
+    """When a run ends in a thread that Qt did not start: let PySide2 forget the QThread.
+
+    On every QObject that it knows it hangs a property whose destruction takes the GIL. That of such a
+    QThread is destroyed in the last moment of the thread, when Python waits for it no longer, and
+    may have exited. PySide6 (6.11, 6.12) was never seen to fail. Left alone if somebody else has a
+    reference, which would become useless.
+    """
+    if binding.QtCore.__name__ == "PySide2.QtCore":
+        thread = binding.QtCore.QThread.currentThread()
+        is_ours_alone = sys.getrefcount(thread) == 2  # The name, and the argument.
+        is_qts_own = not binding.wrapper_module().createdByPython(thread)
+        if is_ours_alone and is_qts_own and not is_main_thread():
+            thread.setProperty("_PySideInvalidatePtr", None)
+
+
 def ensure_dispatcher() -> None:
     """Give this thread an event dispatcher, which a thread not started by Qt has not."""
     binding.QtCore.QEventLoop()
@@ -55,7 +77,7 @@ def ensure_dispatcher() -> None:
 
 def leave_event_loops() -> None:
     """Make every Qt event loop that this thread is executing return."""
-    if threading.current_thread() is threading.main_thread():
+    if is_main_thread():
         binding.QtCore.QCoreApplication.exit()
     else:
         binding.QtCore.QThread.currentThread().exit()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 import time
+import weakref
 from typing import Any, Callable
 
 from . import binding
@@ -19,6 +20,22 @@ _LONGEST_TIMER = 24 * 3600 * 1000  # Qt counts milliseconds in a 32-bit int.
 def milliseconds(seconds: float) -> int:
     """Whole milliseconds that are not shorter than `seconds`, within what a Qt timer can count."""
     return math.ceil(min(max(seconds * 1000, 0), _LONGEST_TIMER))
+
+
+def _function(method: Any) -> Callable[..., None]:
+    """A function that calls a bound method of a Python object, and holds the object as weakly.
+
+    When the object of a bound method dies that is connected, PySide (6.12) goes through its table of
+    connections without the GIL, and crashes if another thread connects something meanwhile.
+    """
+    reference, function = weakref.ref(method.__self__), method.__func__
+
+    def call(*values: object) -> None:
+        this = reference()
+        if this is not None:
+            function(this, *values)
+
+    return call
 
 
 class Alarm:
@@ -36,7 +53,7 @@ class Alarm:
         self._timer: Any = binding.QtCore.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setTimerType(binding.enum(binding.QtCore.Qt, "TimerType", "PreciseTimer"))
-        self._timer.timeout.connect(self._ring)
+        self._timer.timeout.connect(_function(self._ring))
 
     # Without an application there is no timer (PySide has deleted it), and nobody to wait for it.
     # suppress() would cost as much as starting the timer.
@@ -85,7 +102,7 @@ class ReadNotifier:
         kind = binding.QtCore.QSocketNotifier
         self._callback = callback
         self._notifier: Any = kind(fd, binding.enum(kind, "Type", "Read"))
-        self._notifier.activated.connect(self._activated)
+        self._notifier.activated.connect(_function(self._activated))
 
     def close(self) -> None:
         """Stop watching, before the fd is closed. The notifier is destroyed here; see Alarm."""
@@ -129,7 +146,7 @@ def doorbell(callback: Callable[[], None]) -> Any:
 
 def call_soon(callback: Callable[[], None]) -> None:
     """Call `callback` once from this thread's Qt loop. It must not raise."""
-    binding.QtCore.QTimer.singleShot(0, callback)
+    binding.QtCore.QTimer.singleShot(0, lambda: callback())  # No bound method: see _function().
 
 
 def call_later(callback: Callable[[], None]) -> None:

@@ -247,8 +247,7 @@ def test_second_interrupt_ends_a_busy_coroutine(mode: str) -> None:
 def test_second_interrupt_ends_a_busy_slot(mode: str) -> None:
     """A second Ctrl-C is raised in a slot that takes too long."""
     ended, _ = signalled(program(mode, BUSY_SLOT), times=2)
-    # The binding prints what leaves the slot; Python 3.15 remembers a KeyboardInterrupt it printed.
-    assert ended.code in (0, -signal.SIGINT), ended
+    assert ended.code == 0, ended
     assert ended.lines[-2:] == ["cleaned up", "KeyboardInterrupt"], ended
 
 
