@@ -28,6 +28,7 @@ from .signals import relay as relay
 from .signals import slot as slot
 from .signals import spare_process as spare_process
 from .signals import when_not_dying as when_not_dying
+from .thread_loops import ThreadLoop as ThreadLoop
 from .waking import Alarm as Alarm
 from .waking import ReadNotifier as ReadNotifier
 from .waking import call_in_thread_of as call_in_thread_of

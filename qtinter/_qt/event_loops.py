@@ -15,10 +15,10 @@ def execute_application() -> int:
     """Execute the application's loop, or this thread's if it is not the main one; return its exit code."""
     app = application()
     if not is_in_thread_of(app):
-        return _execute(binding.QtCore.QEventLoop())
+        return execute(binding.QtCore.QEventLoop())
     were_blocked = app.signalsBlocked()
     try:
-        return _execute(app)
+        return execute(app)
     finally:
         app.blockSignals(were_blocked)
 
@@ -81,7 +81,7 @@ class EventLoop:
         """
         self.level = loop_level() + 1
         self._is_inside = True
-        if not self._left and _execute(self._loop) == -1 and not has_begun():
+        if not self._left and execute(self._loop) == -1 and not has_begun():
             flags = binding.enum(
                 binding.QtCore.QEventLoop, "ProcessEventsFlag", "WaitForMoreEvents"
             )
@@ -103,7 +103,7 @@ class EventLoop:
         self.level = 1
         call_soon(inside)
         with _not_quitting(app):
-            _execute(app)
+            execute(app)
         self.level = 0
 
 
@@ -122,7 +122,8 @@ def _not_quitting(app: Any) -> Iterator[None]:
             app.setQuitOnLastWindowClosed(True)
 
 
-def _execute(executable: Any) -> int:
+def execute(executable: Any) -> int:
+    """Call its exec(); return what that returns."""
     execute = getattr(executable, "exec", None) or executable.exec_  # PySide2 has exec_ only.
     code: int = execute()
     return code
