@@ -91,8 +91,9 @@ class QiRunner:
         running = asyncio._get_running_loop()
         if running is not None:
             raise RuntimeError(
-                f"QiRunner cannot start: {running!r} is already running in this thread; "
-                "create tasks in it, or close its runner first"
+                f"QiRunner cannot start: {running!r} is already running in this thread; create "
+                "tasks in it, or close its runner first; in a host that runs a loop of its own, "
+                "such as IPython, use attach()"
             )
         _qt.require_application("QiRunner")
         loop = self._loop_factory()

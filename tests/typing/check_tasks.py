@@ -98,3 +98,32 @@ async def modal_calls() -> None:
     await qtinter.modal(question)(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await qtinter.modal(question)("Sure?", 1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     qtinter.modal(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def hosts() -> None:
+    """An attachment is a context manager that gives itself, and keeps the type of a coroutine."""
+    with qtinter.attach(shutdown_timeout=1) as attachment:
+        assert_type(attachment, qtinter.Attachment)
+        assert_type(attachment.create_task(work(1), name="work"), "asyncio.Task[str]")
+        assert_type(attachment.get_loop(), qtinter.QiBaseEventLoop)
+
+
+def wrong_hosts() -> None:
+    """A task is made from a coroutine."""
+    qtinter.attach().create_task(work)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def executors() -> None:
+    """An executor keeps the parameters and the result of a job."""
+    with qtinter.QThreadExecutor(2, thread_name_prefix="worker") as executor:
+        assert_type(executor.submit(question, "title", default=1).result(), bool)
+        loop = asyncio.get_running_loop()
+        assert_type(await loop.run_in_executor(executor, question, "title"), bool)
+        job = executor.submit_with_progress(question, "title", progress=print)
+        assert_type(job.result(), bool)
+
+
+def wrong_executors() -> None:
+    """A job is called with what it takes."""
+    qtinter.QThreadExecutor("2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    qtinter.QThreadExecutor().submit(question)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
