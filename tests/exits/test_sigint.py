@@ -240,7 +240,9 @@ BUSY_SLOT = (
 def test_second_interrupt_ends_a_busy_coroutine(mode: str) -> None:
     """A second Ctrl-C is raised in a busy coroutine; the first cancels what it awaits next."""
     lines, _ = interrupt(program(mode, BUSY_COROUTINE), times=2)
-    assert [line.split()[0] for line in lines] == ["reached", "KeyboardInterrupt"]
+    # With run(), what `finally` awaits may be done before the cancellation comes.
+    words = [line.split()[0] for line in lines if line != "cleaned up" or mode != "run()"]
+    assert words == ["reached", "KeyboardInterrupt"]
 
 
 @pytest.mark.parametrize("mode", MODES)
