@@ -138,9 +138,6 @@ def test_close_after_a_report(qapp, wait, reports):
     assert reports == []
 
 
-@pytest.mark.skipif(
-    sys.platform == "win32", reason="no selector of Windows has an fd to be notified of"
-)
 def test_nothing_is_left_of_a_closed_poller(qapp, wait, reports):
     """A closed poller's thread is gone at once, not with the next garbage collection."""
     gc.disable()
@@ -155,6 +152,9 @@ def test_nothing_is_left_of_a_closed_poller(qapp, wait, reports):
         gc.enable()
 
 
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="no selector of Windows has an fd to be notified of"
+)
 def test_notifier_reports_while_readable(qapp, reports):
     """The notifier reports as long as its fd is readable, and no more after close()."""
     left, right = socket.socketpair()
