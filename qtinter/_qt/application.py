@@ -40,11 +40,17 @@ def is_in_thread_of(qobject: Any) -> bool:
 
 def loop_level() -> int:
     """How many Qt event loops of this thread are being executed, one inside the other."""
-    return level_meter()()
+    level: int = binding.QtCore.QThread.currentThread().loopLevel()
+    return level
 
 
 def level_meter() -> Callable[[], int]:
-    """What tells the `loop_level()` of this thread. To find the thread takes 50 times as long."""
+    """What tells the `loop_level()` of this thread. To find the thread takes 50 times as long.
+
+    On PySide2 a QThread that is kept becomes useless when an object dies whose `thread()` was asked for.
+    """
+    if binding.QtCore.__name__ == "PySide2.QtCore":
+        return loop_level
     meter: Callable[[], int] = binding.QtCore.QThread.currentThread().loopLevel
     return meter
 
@@ -52,6 +58,17 @@ def level_meter() -> Callable[[], int]:
 def is_main_thread() -> bool:
     """Tell whether the caller is in the main thread."""
     return threading.current_thread() is threading.main_thread()
+
+
+def is_application_thread() -> bool:
+    """Tell whether the caller is in the thread of the application.
+
+    On PySide2 that is taken to be the main thread: once the application has been asked for its
+    thread, `QThread.currentThread()` is None when an object dies that was asked, too.
+    """
+    if binding.QtCore.__name__ == "PySide2.QtCore":
+        return is_main_thread()
+    return is_in_thread_of(application())
 
 
 def forget_thread() -> None:
@@ -62,11 +79,10 @@ def forget_thread() -> None:
     may have exited. PySide6 (6.11, 6.12) was never seen to fail. Left alone if somebody else has a
     reference, which would become useless.
     """
-    if binding.QtCore.__name__ == "PySide2.QtCore":
+    if binding.QtCore.__name__ == "PySide2.QtCore" and not is_main_thread():
         thread = binding.QtCore.QThread.currentThread()
         is_ours_alone = sys.getrefcount(thread) == 2  # The name, and the argument.
-        is_qts_own = not binding.wrapper_module().createdByPython(thread)
-        if is_ours_alone and is_qts_own and not is_main_thread():
+        if is_ours_alone and not binding.wrapper_module().createdByPython(thread):
             thread.setProperty("_PySideInvalidatePtr", None)
 
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 from . import binding
-from .application import application, is_in_thread_of, leave_event_loops, loop_level
+from .application import application, is_application_thread, leave_event_loops, loop_level
 from .waking import call_soon
 
 
 def execute_application() -> int:
     """Execute the application's loop, or this thread's if it is not the main one; return its exit code."""
     app = application()
-    if not is_in_thread_of(app):
+    if not is_application_thread():
         return execute(binding.QtCore.QEventLoop())
     were_blocked = app.signalsBlocked()
     try:
@@ -26,7 +26,7 @@ def execute_application() -> int:
 def quit_application(*, silently: bool) -> None:
     """Make `execute_application()` return; silently: the signal aboutToQuit is not emitted."""
     app = application()
-    if silently and is_in_thread_of(app):
+    if silently and is_application_thread():
         app.blockSignals(True)
     leave_event_loops()
 
@@ -57,7 +57,7 @@ class EventLoop:
     def run(self, has_begun: Callable[[], bool], begin: Callable[[], None] = _nothing) -> None:
         """Run; `begin` is called first, and `has_begun` tells whether anything has happened since."""
         app = application()
-        if self._in_application and loop_level() == 0 and is_in_thread_of(app):
+        if self._in_application and loop_level() == 0 and is_application_thread():
             self._run_in(app, begin)
         else:
             begin()
