@@ -63,9 +63,11 @@ def finish_in_place(loop: Any, timeout: float | None) -> None:
 def run_in_place(loop: Any, coro: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine to its end, in a Qt loop of its own, while the loop runs already."""
     task = loop.create_task(coro)
-    qt_loop = _qt.EventLoop(in_application=False)
-    task.add_done_callback(lambda _: qt_loop.leave())
-    qt_loop.run(task.done)
+    while not task.done() and not loop.is_over():  # Somebody may make Qt leave its loops meanwhile.
+        qt_loop = _qt.EventLoop(in_application=False)
+        leave = qt_loop.leave
+        task.add_done_callback(lambda _, leave=leave: leave())
+        qt_loop.run(task.done)
 
 
 async def _clean_up(loop: Any, timeout: float | None, first: Tasks, spared: Tasks) -> None:

@@ -148,6 +148,10 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
                 {"message": "exception after the event loop had ended", "exception": error}
             )
 
+    def is_over(self) -> bool:
+        """Tell whether the run has ended, or is about to, so that nothing is run any more."""
+        return self._driver is None or self._driver.is_over
+
     def is_on_stack(self) -> bool:
         """Tell whether the loop is running the caller."""
         return self._driver is not None and self._driver.is_on_stack()

@@ -104,6 +104,25 @@ def test_close_in_a_slot():
     assert log[-1] == "tick ended"
 
 
+def test_the_host_is_left_during_close():
+    """If the host leaves its loop while close() waits, the tasks finish all the same, and the exit code is the host's."""
+    log = []
+
+    async def work():
+        try:
+            await asyncio.sleep(30)
+        finally:
+            application().exit(7)
+            await asyncio.sleep(0.02)
+            log.append("cleaned up")
+
+    attachment = qtinter.attach()
+    attachment.create_task(work())
+    QtCore.QTimer.singleShot(10, attachment.close)
+    assert application().exec_() == 7
+    assert log == ["cleaned up"]
+
+
 def test_close_while_another_has_a_dialog_open():
     """close() works while a coroutine of somebody else blocks in a nested Qt loop, and is refused to that coroutine's attachment."""
     log, errors = [], []

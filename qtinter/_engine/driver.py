@@ -89,7 +89,7 @@ class Driver:
         self._depth = 0  # Iterations on the stack.
         self._level = 0  # Qt event loops on the stack when the innermost slice began.
         self._has_begun = False
-        self._is_over = False
+        self.is_over = False
         self.error: BaseException | None = None
         self._nesting = Nesting(loop)
         self._alarm = _qt.Alarm(self._alarm_rang)
@@ -107,7 +107,7 @@ class Driver:
     def close(self) -> None:
         """Loop thread, outside iterations. Detach from Qt."""
         self._interrupts.close()
-        self._is_over = True
+        self.is_over = True
         self._loop._wake = None
         self._alarm.close()
         self._turn.close()
@@ -157,7 +157,7 @@ class Driver:
         """Loop thread. End the run, which then raises `error`."""
         if self.error is None:
             self.error = error
-        self._is_over = True
+        self.is_over = True
         self._loop._stopping = True  # An iteration further down the stack is to be the last.
         self._leave(dialogs=True)
 
@@ -189,7 +189,7 @@ class Driver:
             self._run_slice()
 
     def _run_slice(self) -> None:
-        if self._is_over:
+        if self.is_over:
             return
         library = _swap_current_library(None)
         try:
@@ -253,7 +253,7 @@ class Driver:
             # The application's loop returns, but the logical loop stays: it may be executed again.
             self._loop._stopping = False
         else:
-            self._is_over = True
+            self.is_over = True
         self._leave(dialogs=False)
 
     def _leave(self, *, dialogs: bool) -> None:

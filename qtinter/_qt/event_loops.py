@@ -79,7 +79,7 @@ class EventLoop:
         QCoreApplication.quit() and exit() set a flag that only QCoreApplication.exec() resets.
         Clean-up must still run, so events are processed by hand.
         """
-        self.level = loop_level() + 1
+        outer_level, self.level = self.level, loop_level() + 1
         self._is_inside = True
         if not self._left and execute(self._loop) == -1 and not has_begun():
             flags = binding.enum(
@@ -88,6 +88,7 @@ class EventLoop:
             while not self._left:
                 self._loop.processEvents(flags)
         self._is_inside = False
+        self.level = outer_level
 
     def _run_in(self, app: Any, begin: Callable[[], None]) -> None:
         """Run inside the application's own loop."""
