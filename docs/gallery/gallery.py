@@ -101,16 +101,18 @@ def index():
 
 
 def take_picture(name):
-    """Run an example and save what it looks like; remarks of Qt are not shown."""
+    """Run an example and save what it looks like; remarks of Qt are shown only if that fails."""
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "QT_QUICK_BACKEND": "software"}
     command = [sys.executable, EXAMPLES / f"{name}.py", "--smoke", "--screenshot"]
-    subprocess.run(
+    ended = subprocess.run(
         [*command, PICTURES / f"{name}.png"],
         env=environment,
-        stderr=subprocess.DEVNULL,
-        check=True,
+        capture_output=True,
+        text=True,
         timeout=90,
     )
+    if ended.returncode:
+        sys.exit(f"{name}.py has failed:\n{ended.stderr}")
 
 
 def main():
