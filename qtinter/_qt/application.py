@@ -34,7 +34,13 @@ def is_qobject(thing: object) -> bool:
 
 
 def is_in_thread_of(qobject: Any) -> bool:
-    """Tell whether the caller is in the thread where the slots of `qobject` are called."""
+    """Tell whether the caller is in the thread where the slots of `qobject` are called.
+
+    On PySide2 the application's is taken to be the main thread: once it has been asked for its
+    thread, `QThread.currentThread()` is None when an object dies that was asked, too.
+    """
+    if binding.is_pyside2() and qobject == application():
+        return is_main_thread()
     return bool(qobject.thread() == binding.QtCore.QThread.currentThread())
 
 
@@ -49,7 +55,7 @@ def level_meter() -> Callable[[], int]:
 
     On PySide2 a QThread that is kept becomes useless when an object dies whose `thread()` was asked for.
     """
-    if binding.QtCore.__name__ == "PySide2.QtCore":
+    if binding.is_pyside2():
         return loop_level
     meter: Callable[[], int] = binding.QtCore.QThread.currentThread().loopLevel
     return meter
@@ -60,17 +66,6 @@ def is_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def is_application_thread() -> bool:
-    """Tell whether the caller is in the thread of the application.
-
-    On PySide2 that is taken to be the main thread: once the application has been asked for its
-    thread, `QThread.currentThread()` is None when an object dies that was asked, too.
-    """
-    if binding.QtCore.__name__ == "PySide2.QtCore":
-        return is_main_thread()
-    return is_in_thread_of(application())
-
-
 def forget_thread() -> None:
     """When a run ends in a thread that Qt did not start: let PySide2 forget the QThread.
 
@@ -79,7 +74,7 @@ def forget_thread() -> None:
     may have exited. PySide6 (6.11, 6.12) was never seen to fail. Left alone if somebody else has a
     reference, which would become useless.
     """
-    if binding.QtCore.__name__ == "PySide2.QtCore" and not is_main_thread():
+    if binding.is_pyside2() and not is_main_thread():
         thread = binding.QtCore.QThread.currentThread()
         is_ours_alone = sys.getrefcount(thread) == 2  # The name, and the argument.
         if is_ours_alone and not binding.wrapper_module().createdByPython(thread):

@@ -37,6 +37,14 @@ def is_pyqt() -> bool:
 
 
 @functools.cache
+def is_pyside2() -> bool:
+    """Tell PySide2 from the others."""
+    import qtpy
+
+    return bool(qtpy.PYSIDE2)
+
+
+@functools.cache
 def wrapper_module() -> Any:
     """What knows about the C++ objects behind Python objects: sip or shiboken."""
     module: Any

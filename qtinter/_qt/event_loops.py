@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 from . import binding
-from .application import application, is_application_thread, leave_event_loops, loop_level
+from .application import application, is_in_thread_of, leave_event_loops, loop_level
 from .waking import call_soon
 
 
 def execute_application() -> int:
     """Execute the application's loop, or this thread's if it is not the main one; return its exit code."""
     app = application()
-    if not is_application_thread():
+    if not is_in_thread_of(app):
         return execute(binding.QtCore.QEventLoop())
     were_blocked = app.signalsBlocked()
     try:
@@ -26,7 +26,7 @@ def execute_application() -> int:
 def quit_application(*, silently: bool) -> None:
     """Make `execute_application()` return; silently: the signal aboutToQuit is not emitted."""
     app = application()
-    if silently and is_application_thread():
+    if silently and is_in_thread_of(app):
         app.blockSignals(True)
     leave_event_loops()
 
@@ -39,9 +39,9 @@ class EventLoop:
     """A Qt event loop that runs until `leave()` or until Qt leaves it; also after `quit()`.
 
     In the main thread, with no other Qt loop below, the application is executed, and the loop inside
-    it, if that is wanted. Qt takes an application for one that can quit, and reports its last window, only then. What
-    belongs to an application's end is left out: `leave()` does not emit aboutToQuit, and that the
-    last window closes does not quit.
+    it, if that is wanted. Qt takes an application for one that can quit, and reports its last window,
+    only then. What belongs to an application's end is left out: `leave()` does not emit
+    aboutToQuit, and that the last window closes does not quit.
 
     Attributes:
         level: how many Qt loops this thread is executing when this is the innermost one.
@@ -57,7 +57,7 @@ class EventLoop:
     def run(self, has_begun: Callable[[], bool], begin: Callable[[], None] = _nothing) -> None:
         """Run; `begin` is called first, and `has_begun` tells whether anything has happened since."""
         app = application()
-        if self._in_application and loop_level() == 0 and is_application_thread():
+        if self._in_application and loop_level() == 0 and is_in_thread_of(app):
             self._run_in(app, begin)
         else:
             begin()
@@ -98,27 +98,24 @@ class EventLoop:
             if loop_level() == 1:  # Not if something that Qt called earlier has opened a dialog.
                 self._run(lambda: True)
                 if self._left:
-                    app.blockSignals(True)
-                    app.exit()
+                    quit_application(silently=True)
 
         self.level = 1
         call_soon(inside)
         with _not_quitting(app):
-            execute(app)
+            execute_application()
         self.level = 0
 
 
 @contextlib.contextmanager
 def _not_quitting(app: Any) -> Iterator[None]:
     """Meanwhile the application does not quit because its last window closes (QtCore has no windows)."""
-    were_blocked = app.signalsBlocked()
     quits = getattr(app, "quitOnLastWindowClosed", bool)()
     if quits:
         app.setQuitOnLastWindowClosed(False)
     try:
         yield
     finally:
-        app.blockSignals(were_blocked)
         if quits:
             app.setQuitOnLastWindowClosed(True)
 

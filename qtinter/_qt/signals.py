@@ -66,7 +66,7 @@ def disconnect(signal: Any, connection: Any, receiver: Any) -> None:
 
 def when_not_dying(callback: Callable[[], None]) -> None:
     """Call `callback`, which disconnects, when no sender is being destroyed: on PySide2 later, or it crashes."""
-    if binding.QtCore.__name__ == "PySide2.QtCore":
+    if binding.is_pyside2():
         call_later(callback)
     else:
         callback()
