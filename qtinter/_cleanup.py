@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Set as AbstractSet
+from typing import Any, Callable
 
 from . import _qt
 from ._default_executor import shut_down_executor
 
-Tasks = set["asyncio.Task[Any]"]
+Tasks = AbstractSet["asyncio.Task[Any]"]
 
 logger = logging.getLogger("qtinter")
 
@@ -34,7 +35,7 @@ def finish(loop: Any, timeout: float | None, main: asyncio.Task[Any] | None = No
     Raises:
         SystemExit, KeyboardInterrupt: raised meanwhile by a task or a callback, or Ctrl-C.
     """
-    first = set() if main is None or main.done() else {main}
+    first: Tasks = set() if main is None or main.done() else {main}
     task = loop.create_task(_clean_up(loop, timeout, first, set()))
     task.add_done_callback(lambda _: loop.stop())
     leaving: BaseException | None = None
@@ -71,20 +72,32 @@ def run_in_place(loop: Any, coro: Coroutine[Any, Any, None]) -> None:
 
 
 async def _clean_up(loop: Any, timeout: float | None, first: Tasks, spared: Tasks) -> None:
-    deadline = None if timeout is None else loop.time() + timeout
-    stuck = await cancel(first, loop, deadline)
-    seen = {asyncio.current_task(), *first, *spared}
-    while new := asyncio.all_tasks() - seen:  # Those too that are created meanwhile.
-        stuck |= await cancel(new, loop, deadline, report=True)
-        seen |= new
-    log_stuck(stuck, timeout)
+    await end_tasks(lambda: asyncio.all_tasks() - spared, loop, timeout, first)
     await loop.shutdown_asyncgens()
     await shut_down_executor(loop, timeout)
 
 
-async def cancel(
-    tasks: Tasks, loop: Any, deadline: float | None = None, *, report: bool = False
-) -> Tasks:
+async def end_tasks(
+    find: Callable[[], Tasks], loop: Any, timeout: float | None, first: Tasks = frozenset()
+) -> None:
+    """Cancel `first`, then what `find()` gives, again and again: tasks are created meanwhile. Wait for all.
+
+    The errors of `first` are their owner's business. Tasks that do not end in time are logged.
+    """
+    deadline = None if timeout is None else loop.time() + timeout
+    stuck = await _cancel(first, loop, deadline)
+    seen = {asyncio.current_task(), *first}
+    while new := find() - seen:
+        stuck |= await _cancel(new, loop, deadline, report=True)
+        seen |= new
+    if stuck:
+        names = ", ".join(sorted(task.get_name() for task in stuck))
+        logger.error("gave up after %s s; these tasks do not end: %s", timeout, names)
+
+
+async def _cancel(
+    tasks: Tasks, loop: Any, deadline: float | None, *, report: bool = False
+) -> set[asyncio.Task[Any]]:
     """Cancel tasks and wait for them until the deadline; return the stuck ones."""
     if not tasks:
         return set()
@@ -102,10 +115,3 @@ async def cancel(
                 }
             )
     return stuck
-
-
-def log_stuck(tasks: Tasks, timeout: float | None) -> None:
-    """Say which tasks did not end in time, if any."""
-    if tasks:
-        names = ", ".join(sorted(task.get_name() for task in tasks))
-        logger.error("gave up after %s s; these tasks do not end: %s", timeout, names)

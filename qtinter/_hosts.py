@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _qt
-from ._cleanup import cancel, finish, finish_in_place, log_stuck, run_in_place
+from ._cleanup import end_tasks, finish, finish_in_place, run_in_place
 from ._loops import QiBaseEventLoop, hosted_loops, new_event_loop
 
 if TYPE_CHECKING:
@@ -137,21 +137,15 @@ class Attachment:
             )
         self._is_closed = True
         if self._tasks and _qt.has_application():
-            run_in_place(self._loop, self._finish())
+            run_in_place(
+                self._loop, end_tasks(lambda: self._tasks, self._loop, self._shutdown_timeout)
+            )
         users.remove(self, self._shutdown_timeout)
 
     def add(self, task: asyncio.Task[Any]) -> None:
         """Called for each task made in the context of one of ours."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _finish(self) -> None:
-        timeout = self._shutdown_timeout
-        deadline = None if timeout is None else self._loop.time() + timeout
-        stuck: set[asyncio.Task[Any]] = set()
-        while new := self._tasks - stuck:  # Those too that are created meanwhile.
-            stuck |= await cancel(new, self._loop, deadline, report=True)
-        log_stuck(stuck, timeout)
 
 
 _attachment: contextvars.ContextVar[Attachment] = contextvars.ContextVar("qtinter attachment")
