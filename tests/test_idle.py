@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import start_program
+from harness import output_of, start_program
 
 # Opens 100 connections to itself and then does nothing.
 PROGRAM = """
@@ -31,6 +31,7 @@ with qtinter.QiRunner(loop_factory=lambda: qtinter.QiSelectorEventLoop({selector
     "nested": """
 loop = qtinter.QiSelectorEventLoop({selector})
 loop.run_until_complete(main())
+loop.close()
 """,
 }
 
@@ -57,6 +58,39 @@ def test_idle(mode, selector, threads):
     assert nanoseconds_later - nanoseconds < 1_000_000
     assert wake_ups_later - wake_ups <= 1
     assert tasks == threads
+
+
+# Writes 40 bytes, one after the other, at intervals longer than a slice's alarm takes.
+BEATS = "import os, time; [(time.sleep(0.02), os.write(1, b'x')) for _ in range(40)]"
+
+# Says how often its main thread goes to wait while the last 30 of them come.
+LISTENER = f"""
+app = QtCore.QCoreApplication([])
+
+def waits():
+    with open("/proc/self/status") as status:
+        return int(next(line for line in status if line.startswith("voluntary")).split()[1])
+
+async def main():
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-S", "-c", {BEATS!r}), stdout=asyncio.subprocess.PIPE
+    )
+    for number in range(40):
+        if number == 10:
+            before = waits()
+        await process.stdout.readexactly(1)
+    say(waits() - before)
+    await process.wait()
+    app.exit()
+"""
+
+
+@pytest.mark.linux_only
+@pytest.mark.parametrize("mode", MODES)
+def test_a_wake_up_for_each_event(mode):
+    """A loop that mostly sleeps wakes up once for each byte that comes, and not once more for nothing."""
+    (waits,) = output_of(LISTENER + MODES[mode].format(selector="selectors.EpollSelector()"))
+    assert int(waits) <= 45
 
 
 def accounts(pid):

@@ -124,6 +124,14 @@ def test_recall_right_after_arm(poller, wait, reports):
     exec_until(lambda: reports)
 
 
+def test_no_thread_without_need(qapp, wait, reports):
+    """A poller that is never armed starts no thread."""
+    before = threading.active_count()
+    poller = ThreadPoller(wait, wait.end, lambda: reports.append("ready"), shares=False)
+    assert threading.active_count() == before
+    poller.close()
+
+
 def test_close_after_a_report(qapp, wait, reports):
     """A report that is on its way when the poller is closed does nothing."""
     for _ in range(50):
@@ -143,8 +151,8 @@ def test_nothing_is_left_of_a_closed_poller(qapp, wait, reports):
     gc.disable()
     try:
         poller = ThreadPoller(wait, wait.end, lambda: reports.append("ready"), shares=False)
-        thread = weakref.ref(poller._thread)
         poller.arm()
+        thread = weakref.ref(poller._thread)
         poller.close()
         del poller
         assert thread() is None

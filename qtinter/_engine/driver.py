@@ -22,9 +22,10 @@ loop is in one of two states:
 look at an attribute.
 
 Any callback may open a nested Qt loop (a modal dialog), and nobody tells us. So the alarm is always
-set to ring shortly after a slice began. Mostly it rings for nothing. If it rings while an iteration
-is on the stack, Qt has the thread inside that iteration; the slice that follows is a nested one:
-see nesting.py.
+set to ring shortly after a slice began. If it rings while an iteration is on the stack, Qt has the
+thread inside that iteration; the slice that follows is a nested one: see nesting.py. Mostly it
+rings for nothing: while slices follow each other closely, to move it costs more than that. A loop
+that sleeps long moves it to its deadline, and sleeps on.
 
 No exception leaves a function that Qt calls. It is kept, the run ends, and whoever started the run
 raises it.
@@ -85,6 +86,8 @@ class Driver:
         self._multiplexer = loop._selector
         self._thread_id = threading.get_ident()
         self._deadline = math.inf
+        self._asleep_since = -math.inf
+        self._sleeps_long = False
         self._loop_level = _qt.level_meter()
         self._depth = 0  # Iterations on the stack.
         self._level = 0  # Qt event loops on the stack when the innermost slice began.
@@ -174,10 +177,9 @@ class Driver:
             return
         if monotonic() >= self._deadline:
             self._run_slice()
-        if self._loop._wake is not None:
-            # It is set, or has rung, early, for Qt loops that the slice might have opened.
+        else:  # It was set for Qt loops that the last slice might have opened.
             self._alarm.move(self._deadline)
-            self._interrupts.look()
+        self._interrupts.look()
 
     def _qt_had_its_turn(self) -> None:
         if self._loop._wake is None:  # Not if all has been done meanwhile.
@@ -197,10 +199,13 @@ class Driver:
                 with self._nesting:
                     self._slice()
                     self._nesting.settle()
-                    self._give_way()
+                    # With no iteration below us, nobody notices when the code in the way returns.
+                    must_retry = self._depth == 0 and self._nesting.is_holding()
+                    self._give_way(at_most=RETRY if must_retry else None)
             else:
                 self._slice()
-                self._nesting.settle()
+                if self._nesting.has_overtaken:
+                    self._nesting.settle()
                 if self._loop._stopping:
                     self._stop()
                 self._give_way()
@@ -216,6 +221,7 @@ class Driver:
         self._has_begun = True
         now = monotonic()
         end = now + SLICE
+        self._sleeps_long = now - self._asleep_since > NOTICE_NESTING
         self._alarm.set(now + NOTICE_NESTING)
         outer_level, self._level = self._level, self._loop_level()
         self._depth += 1
@@ -234,17 +240,21 @@ class Driver:
 
     # Between slices.
 
-    def _give_way(self) -> None:
+    def _give_way(self, at_most: float | None = None) -> None:
         patience = self._multiplexer.patience
         if patience == 0 or self._loop._ready:
             self._turn.set_now()
             return
-        if self._depth == 0 and self._nesting.is_holding():
-            # No iteration below us will notice that the code in the way has returned.
-            patience = RETRY if patience is None else min(patience, RETRY)
+        if at_most is not None:
+            patience = at_most if patience is None else min(patience, at_most)
         # Fall asleep.
-        self._deadline = math.inf if patience is None else monotonic() + patience
-        self._alarm.set(self._deadline)
+        now = self._asleep_since = monotonic()
+        self._deadline = math.inf if patience is None else now + patience
+        if self._sleeps_long:
+            self._alarm.move(self._deadline)
+            self._interrupts.look()
+        else:
+            self._alarm.set(self._deadline)
         self._poller.arm()
         self._loop._wake = self.wake
 

@@ -95,7 +95,7 @@ class Nesting:
         gap = asyncio.Handle(_nothing, (), loop)
         gap.cancel()
         self._overtaken = OvertakenQueue(loop._ready, gap)
-        self._has_overtaken = False
+        self.has_overtaken = False  # Since the last `settle()`.
         # What is to be put back, one entry for each nested slice on the stack.
         self._aside: list[tuple[asyncio.Task[Any] | None, bool]] = []
 
@@ -106,7 +106,7 @@ class Nesting:
         self._loop._ready = self._overtaken
         self._multiplexer.screen = self._screen
         self._release()
-        self._has_overtaken = False
+        self.has_overtaken = False
 
     def __exit__(
         self,
@@ -118,13 +118,13 @@ class Nesting:
         self._loop._stopping |= was_stopping
         swap_current_task(self._loop, task)
         # For the slice below: what its last select() said is out of date.
-        self._has_overtaken = True
+        self.has_overtaken = True
         self._multiplexer.patience = 0
 
     def settle(self) -> None:
         """At the end of a slice, some iterations of which may have been overtaken."""
-        if self._has_overtaken:
-            self._has_overtaken = False
+        if self.has_overtaken:
+            self.has_overtaken = False
             self._release()
             if not self._aside:
                 self._restore()

@@ -73,8 +73,7 @@ class ThreadPoller:
         self._is_out = False
         self._is_recalled = False
         self._is_closing = False
-        self._thread = threading.Thread(target=self._run, name="qtinter poller", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None  # Not before there is something to wait for.
 
     def arm(self) -> None:
         """Loop thread. Send the helper out, unless it still is."""
@@ -83,6 +82,11 @@ class ThreadPoller:
         if not self._is_out:
             self._is_out = True
             self._is_recalled = False
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="qtinter poller", daemon=True
+                )
+                self._thread.start()
             self._go.release()
 
     def recall(self) -> bool:
@@ -96,12 +100,11 @@ class ThreadPoller:
         """Loop thread. End the helper."""
         if self._is_out:
             self._fetch()
-        self._is_closing = True
-        self._go.release()
-        self._thread.join()
-        del (
-            self._thread
-        )  # Else a cycle keeps it until the next gc, and threading calls it dangling.
+        thread, self._thread = self._thread, None  # A cycle would keep it until the next gc.
+        if thread is not None:
+            self._is_closing = True
+            self._go.release()
+            thread.join()
         self._doorbell.close()
         del self._doorbell
 

@@ -23,6 +23,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+@functools.cache
 def enum(scope: type, name: str, member: str) -> Any:
     """`scope.name.member`, which PyQt5 knows as `scope.member` only, and PyQt6 by its full name only."""
     return getattr(getattr(scope, name), member, None) or getattr(scope, member)

@@ -5,6 +5,7 @@ Milliseconds exist only here.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import time
@@ -68,9 +69,13 @@ class Alarm:
                 pass
 
     def move(self, when: float) -> None:
-        """Ring at `when`, not earlier."""
+        """Ring at `when`, not earlier; never, if that is infinity."""
         self._due = math.inf
-        self.set(when)
+        if when < math.inf:
+            self.set(when)
+        elif self._timer is not None:
+            with contextlib.suppress(RuntimeError):
+                self._timer.stop()
 
     def set_now(self) -> None:
         """Ring as soon as Qt has the thread."""
