@@ -50,6 +50,9 @@ def variables(entry: Entry) -> dict[str, str]:
     variables = {**os.environ, "QT_API": entry.binding or ""}
     variables.pop("PYTHONPATH", None)
     if entry.contender.is_this:
+        # Compiled, as what pip has installed for the others is.
+        variables.pop("PYTHONDONTWRITEBYTECODE", None)
+        variables["PYTHONPYCACHEPREFIX"] = str(folder() / "bytecode")
         variables["PYTHONPATH"] = str(CHECKOUT)
     return variables
 
