@@ -48,6 +48,7 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         super().__init__(*args)
         self._driver: Driver | None = None
         self._was_embedded = False
+        self._is_told = False
         # While the loop is asleep: what injected code has to call when it adds work.
         self._wake: Callable[[], None] | None = None
 
@@ -237,6 +238,19 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         if self._wake is not None:
             self._wake()
 
+    # Calls from other threads. For each of them asyncio writes a byte to its self-pipe, which costs
+    # more than all the rest, and makes two threads fight for the GIL. One byte that is on its way is
+    # enough: who relies on it has added his handle already, and who reads it looks for handles then.
+
+    def _write_to_self(self) -> None:
+        if not self._is_told:
+            self._is_told = True
+            try:
+                super()._write_to_self()  # type: ignore[misc]
+            except BaseException:  # Ctrl-C.
+                self._is_told = False
+                raise
+
 
 class QiSelectorEventLoop(QiBaseEventLoop, asyncio.SelectorEventLoop):
     """asyncio's selector event loop, embedded in Qt while it runs.
@@ -252,6 +266,12 @@ class QiSelectorEventLoop(QiBaseEventLoop, asyncio.SelectorEventLoop):
         # For each recv() glibc's malloc gets these 256 KiB from the kernel and gives them back, which
         # takes longer than all else, until it has seen a block as large being freed. Here it sees one.
         bytes(_RECEIVED_AT_ONCE)
+
+    def _read_from_self(self) -> None:
+        try:
+            super()._read_from_self()  # type: ignore[misc]
+        finally:
+            self._is_told = False  # Not before: it reads to the end, also what comes meanwhile.
 
     def remove_signal_handler(self, sig: int) -> bool:
         removed = super().remove_signal_handler(sig)
@@ -273,6 +293,10 @@ if sys.platform == "win32":
 
         def __init__(self) -> None:
             super().__init__(EmbeddedProactor())
+
+        def _loop_self_reading(self, *args: Any) -> None:
+            self._is_told = False
+            super()._loop_self_reading(*args)  # type: ignore[misc]
 
     QiDefaultEventLoop = QiProactorEventLoop
 else:

@@ -158,6 +158,41 @@ def _call_until_closed(loop, log):
         call()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="looks into the self-pipe with MSG_DONTWAIT")
+def test_one_byte_for_many_calls_from_threads(kind):
+    """However often threads call before the loop looks, the self-pipe gets one byte; each time it has looked, one more."""
+    loop = kind.qi()
+    log = []
+    for turn in range(3):
+        for number in range(100):
+            loop.call_soon_threadsafe(log.append, number)
+        assert len(loop._ssock.recv(4096, socket.MSG_PEEK | socket.MSG_DONTWAIT)) == 1
+        loop.call_soon_threadsafe(loop.stop)
+        loop.run_forever()
+        assert log == list(range(100)) * (turn + 1)
+    loop.close()
+
+
+def test_no_call_from_a_thread_is_lost(kind):
+    """Threads that wait for each call to be made before they make the next one always go on, whatever the loop is doing."""
+    loop = kind.qi()
+    rounds, threads = 1000, 2
+
+    def ping_pong():
+        made = threading.Event()
+        for _ in range(rounds):
+            loop.call_soon_threadsafe(made.set)
+            assert made.wait(20)
+            made.clear()
+
+    async def main():
+        await asyncio.gather(*[loop.run_in_executor(None, ping_pong) for _ in range(threads)])
+
+    loop.run_until_complete(main())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+
+
 def test_signals_after_close_do_nothing_harmful(kind):
     """A slot that uses the loop after close() gets "Event loop is closed"; nothing else happens."""
     errors = []
