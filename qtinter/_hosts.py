@@ -7,7 +7,6 @@ of this package, of whatever versions, do not see each other: each has a loop of
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
 import contextvars
 import threading
@@ -16,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _qt
-from ._cleanup import end_tasks, finish, finish_in_place, run_in_place
+from ._cleanup import at_exit, end_tasks, finish, finish_in_place, not_at_exit, run_in_place
 from ._loops import QiBaseEventLoop, hosted_loops, new_event_loop
 
 if TYPE_CHECKING:
@@ -163,7 +162,7 @@ class _Users:
         self._make_task = loop.get_task_factory()
         loop.set_task_factory(self._create_task)
         if threading.current_thread() is threading.main_thread():
-            atexit.register(self._process_ends)
+            at_exit(self._process_ends)
 
     @classmethod
     def of(cls, loop: QiBaseEventLoop) -> _Users:
@@ -186,7 +185,7 @@ class _Users:
         if self._attachments:
             return
         del self._by_loop[self._loop]
-        atexit.unregister(self._process_ends)
+        not_at_exit(self._process_ends)
         if self._loop.get_task_factory() == self._create_task:
             self._loop.set_task_factory(self._make_task)
         if self._owns_loop:

@@ -6,7 +6,6 @@ Not done here: how they are embedded (_engine/driver.py) and who attaches them (
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
 import selectors
 import sys
@@ -16,7 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _qt
-from ._cleanup import finish_in_place
+from ._cleanup import at_exit, finish_in_place, not_at_exit
 from ._compat import begin_run, end_run, swap_current_task
 from ._default_executor import DefaultExecutor
 from ._engine.driver import Driver
@@ -68,11 +67,11 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         qt_loop = _qt.EventLoop()
         driver = self._embed(Driver(self, self._iteration, qt_loop, handle_sigint=True))
         if threading.current_thread() is threading.main_thread():
-            atexit.register(self._process_ends)
+            at_exit(self._process_ends)
         try:
             driver.run()
         finally:
-            atexit.unregister(self._process_ends)
+            not_at_exit(self._process_ends)
             self._disembed()
         self._stopping = True  # Also if it was Qt that left the run.
         if driver.error is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
 import inspect
 import signal
@@ -13,7 +12,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Callable, TypeVar, overload
 
 from . import _qt
-from ._cleanup import finish, finish_in_place
+from ._cleanup import at_exit, finish, finish_in_place, not_at_exit
 from ._compat import get_policy, set_policy
 from ._loops import QiBaseEventLoop, new_event_loop
 from ._policies import QiDefaultEventLoopPolicy
@@ -107,7 +106,7 @@ class QiRunner:
         loop.attach(handle_sigint=self._handle_sigint)
         self._thread = threading.current_thread()
         if self._thread is threading.main_thread():
-            atexit.register(self._process_ends)
+            at_exit(self._process_ends)
         self._loop = loop
         self._was_started = True
 
@@ -138,7 +137,7 @@ class QiRunner:
             raise RuntimeError("close() must be called in the thread of start()")
         error = loop.detach()
         self._loop = None
-        atexit.unregister(self._process_ends)
+        not_at_exit(self._process_ends)
         try:
             finish(loop, self._shutdown_timeout, self._main)
         finally:

@@ -657,3 +657,48 @@ def test_a_program_may_forget_to_close():
         say("end")
     """)
     assert (ended.code, ended.lines) == (0, ["end"])
+
+
+EXITS = {
+    "attached": """
+        runner = qtinter.QiRunner(shutdown_timeout=0.3)
+        runner.start()
+        task = asyncio.ensure_future(work())
+        app.exec_()
+    """,
+    "attach()": """
+        attachment = qtinter.attach(shutdown_timeout=0.3)
+        task = attachment.create_task(work())
+        app.exec_()
+    """,
+    "nested": """
+        loop = qtinter.new_event_loop()
+        loop.run_until_complete(work())
+    """,
+}
+
+
+@pytest.mark.parametrize("leave", ["app.quit", "sys.exit"])
+@pytest.mark.parametrize("mode", EXITS)
+def test_jobs_when_the_process_ends(mode, leave):
+    """Tasks that clean up when the process ends may use the executor; a thread that is stuck does not hang it."""
+    if mode == "nested" and leave == "app.quit":
+        pytest.skip("nobody cleans up then, as in plain asyncio")
+    ended = run_program(
+        f"""
+        app = QtCore.QCoreApplication([])
+        def fake_getaddrinfo():
+            time.sleep(60)
+        async def work():
+            run = asyncio.get_running_loop().run_in_executor
+            try:
+                await asyncio.sleep(30)
+            finally:
+                say(await run(None, lambda: "cleaned up"))
+                {"" if mode == "nested" else "run(None, fake_getaddrinfo)"}
+        QtCore.QTimer.singleShot(20, {leave})
+        """
+        + EXITS[mode]
+    )
+    assert (ended.code, ended.lines) == (0, ["cleaned up"]), ended
+    assert ended.errors == "" if mode == "nested" else "fake_getaddrinfo" in ended.errors

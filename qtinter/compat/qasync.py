@@ -16,7 +16,6 @@ binding.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import concurrent.futures
 import functools
 import importlib
@@ -28,7 +27,7 @@ from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any, Callable, TypeVar, cast
 
 from .. import _qt
-from .._cleanup import finish, finish_in_place, run_in_place
+from .._cleanup import at_exit, finish, finish_in_place, not_at_exit, run_in_place
 from .._compat import DefaultPolicy, get_policy, set_policy
 from .._dialogs import asyncclose
 from .._executor import QThreadExecutor as _QThreadExecutor
@@ -118,14 +117,15 @@ class _QEventLoop(QiBaseEventLoop):
 
     def _run_application(self, app: Any) -> int:
         self.attach()
-        atexit.register(finish_in_place, self, None)  # For sys.exit() in a slot.
+        ending = functools.partial(finish_in_place, self, None)
+        at_exit(ending)  # For sys.exit() in a slot.
         try:
             code = _qt.execute_application()
             for _ in range(LAST_TURNS):
                 if not self._is_stopping:
                     app.processEvents()
         finally:
-            atexit.unregister(finish_in_place)
+            not_at_exit(ending)
             error = self.detach()
         if error is not None:
             raise error
