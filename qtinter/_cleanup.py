@@ -4,7 +4,8 @@ There are two occasions. `finish()` is for a loop that no longer runs. `finish_i
 one that does when the process is about to end: sys.exit() in a slot makes Python end the process
 there and then, on all bindings, with Qt's loop and whoever executes it still on the stack.
 
-Private names of threading (`_register_atexit`): checked on Python 3.9 to 3.15.
+Private names of asyncio and threading (`_asyncgens`, `_register_atexit`): checked on Python 3.9 to
+3.15.
 """
 
 from __future__ import annotations
@@ -20,11 +21,17 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Callable
 
 from . import _qt
-from ._default_executor import shut_down_executor
+from ._default_executor import abandon_executor, shut_down_executor
 
 Tasks = AbstractSet["asyncio.Task[Any]"]
 
 logger = logging.getLogger("qtinter")
+
+# How many seconds what has been told a second time to end may still take.
+GRACE = 1.0
+
+# How often tasks may take the place of others that were cancelled.
+GENERATIONS = 100
 
 
 # What is to be done when the process ends, the latest first.
@@ -62,7 +69,8 @@ threading._register_atexit(_process_ends)  # type: ignore[attr-defined]
 def finish(loop: Any, timeout: float | None, main: asyncio.Task[Any] | None = None) -> None:
     """End a loop that does not run, whatever stops it meanwhile.
 
-    Ctrl-C cancels once more, as in asyncio.run(); the next one gives up.
+    Ctrl-C cancels once more, and what then does not end soon is given up; the next one gives up at
+    once.
 
     Args:
         loop: the loop.
@@ -77,18 +85,25 @@ def finish(loop: Any, timeout: float | None, main: asyncio.Task[Any] | None = No
     task = loop.create_task(_clean_up(loop, timeout, first, set()))
     task.add_done_callback(lambda _: loop.stop())
     leaving: BaseException | None = None
-    while not task.done():
-        try:
-            loop.run_forever()
-        except SystemExit as error:
-            leaving = error
-        except KeyboardInterrupt as error:
-            if isinstance(leaving, KeyboardInterrupt):
-                raise
-            leaving = error
-            for other in asyncio.all_tasks(loop) - {task}:
-                other.cancel()
-    task.result()
+    try:
+        while not task.done():
+            try:
+                loop.run_forever()
+            except SystemExit as error:
+                leaving = error
+            except KeyboardInterrupt as error:
+                if isinstance(leaving, KeyboardInterrupt):
+                    raise
+                leaving = error
+                for other in asyncio.all_tasks(loop) - {task}:
+                    other.cancel()
+                loop.call_later(GRACE, task.cancel)
+    finally:
+        abandon_executor(loop)
+    if task.cancelled():
+        _log_stuck(asyncio.all_tasks(loop), "interrupted")
+    else:
+        task.result()
     if leaving is not None:
         raise leaving
 
@@ -96,7 +111,10 @@ def finish(loop: Any, timeout: float | None, main: asyncio.Task[Any] | None = No
 def finish_in_place(loop: Any, timeout: float | None) -> None:
     """End a loop that runs; all but the tasks that are on the stack, which will not go on."""
     if _qt.has_application():
-        run_in_place(loop, _clean_up(loop, timeout, set(), loop.tasks_on_stack()))
+        try:
+            run_in_place(loop, _clean_up(loop, timeout, set(), loop.tasks_on_stack()))
+        finally:
+            abandon_executor(loop)
 
 
 def run_in_place(loop: Any, coro: Coroutine[Any, Any, None]) -> None:
@@ -111,7 +129,7 @@ def run_in_place(loop: Any, coro: Coroutine[Any, Any, None]) -> None:
 
 async def _clean_up(loop: Any, timeout: float | None, first: Tasks, spared: Tasks) -> None:
     await end_tasks(lambda: asyncio.all_tasks() - spared, loop, timeout, first)
-    await loop.shutdown_asyncgens()
+    await _end_generators(loop, timeout)
     await shut_down_executor(loop, timeout)
 
 
@@ -120,36 +138,60 @@ async def end_tasks(
 ) -> None:
     """Cancel `first`, then what `find()` gives, again and again: tasks are created meanwhile. Wait for all.
 
-    The errors of `first` are their owner's business. Tasks that do not end in time are logged.
+    `first` has half of the time for itself. Its errors are its owner's business. Tasks that do not
+    end in time are logged, and so are those that always take each other's place.
     """
-    deadline = None if timeout is None else loop.time() + timeout
-    stuck = await _cancel(first, loop, deadline)
-    seen = {asyncio.current_task(), *first}
-    while new := find() - seen:
-        stuck |= await _cancel(new, loop, deadline, report=True)
-        seen |= new
-    if stuck:
-        names = ", ".join(sorted(task.get_name() for task in stuck))
-        logger.error("gave up after %s s; these tasks do not end: %s", timeout, names)
+    began = loop.time()
 
+    async def wait(tasks: Tasks, share: float) -> Tasks:
+        """Wait until a share of the time is over; return the tasks that are not done."""
+        limit = None if timeout is None else max(0, began + share * timeout - loop.time())
+        return (await asyncio.wait(tasks, timeout=limit))[1] if tasks else set()
 
-async def _cancel(
-    tasks: Tasks, loop: Any, deadline: float | None, *, report: bool = False
-) -> set[asyncio.Task[Any]]:
-    """Cancel tasks and wait for them until the deadline; return the stuck ones."""
-    if not tasks:
-        return set()
-    for task in tasks:
+    for task in first:
         task.cancel()
-    timeout = None if deadline is None else max(0, deadline - loop.time())
-    done, stuck = await asyncio.wait(tasks, timeout=timeout)
-    for task in done:
-        if report and not task.cancelled() and task.exception() is not None:
-            loop.call_exception_handler(
-                {
-                    "message": "unhandled exception in a task that was cancelled because its loop ends",
-                    "exception": task.exception(),
-                    "task": task,
-                }
-            )
-    return stuck
+    stuck = await wait(first, 0.5)
+    seen = {asyncio.current_task(), *first}
+    for _ in range(GENERATIONS):
+        new = find() - seen
+        if not new:
+            break
+        for task in new:
+            task.cancel()
+        seen |= new
+        stuck = await wait(stuck | new, 1)
+        for task in new - stuck:
+            _report(task, loop)
+    stuck = await wait(stuck, 1)
+    _log_stuck(stuck | (find() - seen), f"gave up after {loop.time() - began:.1f} s")
+
+
+def _report(task: asyncio.Task[Any], loop: Any) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        loop.call_exception_handler(
+            {
+                "message": "unhandled exception in a task that was cancelled because its loop ends",
+                "exception": task.exception(),
+                "task": task,
+            }
+        )
+
+
+def _log_stuck(tasks: Tasks, what: str) -> None:
+    if tasks:
+        names = ", ".join(sorted(task.get_name() for task in tasks))
+        logger.error("%s; these tasks do not end: %s", what, names)
+
+
+async def _end_generators(loop: Any, timeout: float | None) -> None:
+    """Shut down the async generators; say which do not end in time."""
+    generators = list(loop._asyncgens)
+    ending = loop.create_task(loop.shutdown_asyncgens())
+    await asyncio.wait({ending}, timeout=timeout)
+    if not ending.done():
+        names = sorted(each.__qualname__ for each in generators if each.ag_frame is not None)
+        logger.error(
+            "gave up after %s s; these generators do not end: %s", timeout, ", ".join(names)
+        )
+        ending.cancel()
+        await asyncio.wait({ending}, timeout=GRACE)

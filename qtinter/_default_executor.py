@@ -44,16 +44,15 @@ class DefaultExecutor(concurrent.futures.thread.ThreadPoolExecutor):
 
 
 async def shut_down_executor(loop: Any, timeout: float | None) -> None:
-    """As `loop.shutdown_default_executor(timeout)`, but past the timeout say what is stuck, and drop it.
+    """As `loop.shutdown_default_executor(timeout)`, but past the timeout say what is stuck.
 
     asyncio (3.12 and later; 3.12 does not look at its timeout) leaves a thread behind that waits,
     and that the process then waits for.
     """
-    executor = loop._default_executor
-    if executor is None or timeout is None:
-        await loop.shutdown_default_executor()
-        return
     loop._executor_shutdown_called = True
+    executor = loop._default_executor
+    if executor is None:
+        return
     finished = loop.create_future()
 
     def shut_down() -> None:
@@ -62,12 +61,23 @@ async def shut_down_executor(loop: Any, timeout: float | None) -> None:
             loop.call_soon_threadsafe(finished.cancel)
 
     threading.Thread(target=shut_down, daemon=True).start()
-    await asyncio.wait({finished}, timeout=timeout)
-    if not finished.done():
-        stuck = sorted(filter(None, map(_whereabouts, executor._threads)))
-        logger.error("the executor is not finished after %s s; %s", timeout, "; ".join(stuck))
-        if isinstance(executor, DefaultExecutor):
-            executor.abandon()
+    began = loop.time()
+    try:
+        await asyncio.wait({finished}, timeout=timeout)
+    finally:
+        if not finished.done():
+            stuck = sorted(filter(None, map(_whereabouts, getattr(executor, "_threads", ()))))
+            logger.error(
+                "the executor is not finished after %.1f s; %s",
+                loop.time() - began,
+                "; ".join(stuck),
+            )
+
+
+def abandon_executor(loop: Any) -> None:
+    """When a loop has ended: do not wait for the threads that are left, if any."""
+    if isinstance(loop._default_executor, DefaultExecutor):
+        loop._default_executor.abandon()
 
 
 def _whereabouts(thread: threading.Thread) -> str | None:

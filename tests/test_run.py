@@ -215,6 +215,33 @@ def test_stuck_main(qapp, caplog):
     tasks[0]._log_destroy_pending = False
 
 
+def test_stuck_main_leaves_time_to_others(qapp, caplog):
+    """If the coroutine does not end, the other tasks still have time to clean up."""
+    log, stop, tasks = [], [], []
+
+    async def other():
+        try:
+            await asyncio.sleep(30)
+        finally:
+            await asyncio.sleep(0.02)
+            log.append("cleaned up")
+
+    async def main():
+        tasks.append(asyncio.current_task())
+        tasks[0].set_name("the stubborn one")
+        tasks.append(asyncio.ensure_future(other()))
+        QtCore.QTimer.singleShot(1, application().exit)
+        while not stop:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(30)
+
+    assert qtinter.run(main(), shutdown_timeout=1) is None
+    assert log == ["cleaned up"]
+    assert "the stubborn one" in caplog.text
+    stop.append(True)
+    tasks[0]._log_destroy_pending = False
+
+
 def test_stuck_executor_thread():
     """A thread that is stuck hangs neither run() nor the end of the process; it is named."""
     ended = run_program("""

@@ -331,6 +331,50 @@ def test_shutdown_timeout_names_the_stuck_tasks(kind, caplog):
     task.get_coro().close()
 
 
+def test_shutdown_timeout_names_the_stuck_generators(kind, caplog):
+    """Past shutdown_timeout close() logs the async generators that do not end, cancels them, and goes on."""
+    log, kept = [], []
+
+    async def generator():
+        try:
+            yield
+        finally:
+            try:
+                await asyncio.sleep(30)
+            finally:
+                log.append("cancelled")
+
+    async def work():
+        kept.append(generator())
+        async for _ in kept[0]:
+            break
+
+    with QiRunner(loop_factory=kind.qi, shutdown_timeout=0.05) as runner:
+        task = runner.get_loop().create_task(work())
+        exec_until(task.done)
+    assert ".generator" in caplog.text
+    assert log == ["cancelled"]
+
+
+@pytest.mark.parametrize("timeout", [None, 0.05])
+def test_tasks_that_take_each_others_place(kind, caplog, timeout):
+    """A task that is made anew whenever it ends is named, and does not keep close() from ending."""
+    tasks = []
+
+    def start(*_):
+        if not loop.is_closed():
+            tasks.append(loop.create_task(asyncio.sleep(30), name="the next one"))
+            tasks[-1].add_done_callback(start)
+
+    with QiRunner(loop_factory=kind.qi, shutdown_timeout=timeout) as runner:
+        loop = runner.get_loop()
+        start()
+        exec_for(0.001)
+    assert "the next one" in caplog.text
+    for task in tasks:
+        task._log_destroy_pending = False
+
+
 def test_close_in_a_task_is_refused(kind):
     """close() by code that the loop is running is an error that says what to do; the runner stays open."""
     errors = []

@@ -210,6 +210,38 @@ def test_second_interrupt_ends_the_clean_up(mode: str) -> None:
     assert lines[-1] == "KeyboardInterrupt"
 
 
+STUCK = {
+    "task": """
+        while True:
+            try:
+                interrupt_me()
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                pass
+        """,
+    "thread": """
+        asyncio.get_running_loop().run_in_executor(None, time.sleep, 60)
+        try:
+            interrupt_me()
+            await asyncio.Event().wait()
+        finally:
+            asyncio.get_running_loop().call_later(0.1, interrupt_me)
+        """,
+}
+
+
+@pytest.mark.parametrize("stuck", STUCK)
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "nested"])
+def test_second_interrupt_ends_what_is_stuck(mode: str, stuck: str) -> None:
+    """A second Ctrl-C is enough for a task that does not end, and for a thread; they are named."""
+    ended, sent = signalled(program(mode, STUCK[stuck]), times=2)
+    assert time.monotonic() - sent < 10
+    assert ended.code == 0, ended
+    assert "KeyboardInterrupt" in ended.lines, ended
+    named = "do not end" if stuck == "task" else "asyncio_0"
+    assert named in ended.errors, ended
+
+
 BUSY = """
     def spin():
         interrupt_me()
