@@ -149,12 +149,19 @@ class QiRunner:
         self, main: Coroutine[Any, Any, T], *, keep_running: bool, quit_qapp: bool
     ) -> asyncio.Task[T]:
         """For run(): start the task that ends before the others, and the application with it."""
+        loop = self.get_loop()
 
         def main_done(task: asyncio.Task[T]) -> None:
             if task.cancelled() or task.exception() is not None or not keep_running:
+                _qt.call_soon(leave)
+
+        def leave() -> None:
+            # Not if the application is leaving already: that would change its exit code. Then Qt calls
+            # this later, if ever.
+            if self._loop is loop:
                 _qt.quit_application(silently=not quit_qapp)
 
-        task = self.get_loop().create_task(main)
+        task = loop.create_task(main)
         task.add_done_callback(main_done)
         self._main = task
         return task
@@ -260,8 +267,8 @@ def run(
             another asyncio loop is running in this thread.
         TypeError: `main` is not a coroutine.
         KeyboardInterrupt: SIGINT. A second one is raised at once.
-        SystemExit: raised by `main`, a task or a callback; or `main` was cancelled by
-            `app.exit(n)` with a code that is not 0, which is the exit code.
+        SystemExit: raised by `main`, a task or a callback; or there was a `main`, and the
+            application was left by `app.exit(n)` with a code that is not 0, which is the exit code.
         Exception: what `main` raised.
 
     Mirrors asyncio.run().
@@ -281,17 +288,25 @@ def run(
         with signals, runner:
             if main is not None:
                 task = runner._begin(main, keep_running=keep_running, quit_qapp=quit_qapp)
+            signals.repeat()
             code = _qt.execute_application()
             quit_first = task is not None and not task.done()
     finally:
         if main is not None and task is None:
             main.close()  # It was never awaited; the error says why.
-    if task is not None and quit_first and task.done() and not task.cancelled():
-        return task.result()  # It did not let itself be cancelled.
-    if signals.was_interrupted:
-        raise KeyboardInterrupt
     if task is None:
+        signals.raise_interrupt()
         return code
+    return _result(task, code, quit_first, signals)
+
+
+def _result(task: asyncio.Task[T], code: int, quit_first: bool, signals: _QuitSignals) -> T | None:
+    """What run() returns or raises when all is done; `task` was that of its coroutine."""
+    if task.done() and not task.cancelled():
+        result = task.result()
+        if quit_first and code == 0:
+            return result  # It did not let itself be cancelled.
+    signals.raise_interrupt()
     if code != 0:
         raise SystemExit(code)
     return None if quit_first else task.result()
@@ -315,7 +330,8 @@ class _QuitSignals:
     def __init__(self, *, is_open: bool) -> None:
         self._is_open = is_open and threading.current_thread() is threading.main_thread()
         self._defaults: dict[int, Any] = {}
-        self.was_interrupted = False
+        self._has_come = False
+        self._was_interrupted = False
 
     def __enter__(self) -> None:
         defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
@@ -329,12 +345,21 @@ class _QuitSignals:
             if signal.getsignal(number) == self._quit:
                 signal.signal(number, default)
 
+    def raise_interrupt(self) -> None:
+        """Raise KeyboardInterrupt if SIGINT has come."""
+        if self._was_interrupted:
+            raise KeyboardInterrupt
+
     def _quit(self, number: int, frame: FrameType | None) -> None:
+        self._has_come = True
         if number == signal.SIGINT:
-            if self.was_interrupted:
-                raise KeyboardInterrupt
-            self.was_interrupted = True
+            self.raise_interrupt()
+            self._was_interrupted = True
+        self.repeat()
+
+    def repeat(self) -> None:
+        """Quit if a signal has come, which may have been before there was a loop."""
         loop = asyncio._get_running_loop()
-        if loop is not None:
+        if self._has_come and loop is not None:
             # Not at once: if Qt's loop is not executed yet, it would be afterwards.
             loop.call_soon_threadsafe(_qt.leave_event_loops)

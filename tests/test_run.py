@@ -158,6 +158,32 @@ def test_exit_codes_are_kept(qapp):
     assert info.value.code == 3
 
 
+@pytest.mark.parametrize("outcome", ["returns", "is cancelled and returns"])
+def test_exit_codes_are_kept_whatever_main_does(qapp, outcome):
+    """The code of app.exit(n) is kept if the coroutine ends in the same moment, or swallows its cancellation."""
+
+    async def main():
+        application().exit(3)
+        if outcome != "returns":
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(30)
+
+    with pytest.raises(SystemExit) as info:
+        qtinter.run(main())
+    assert info.value.code == 3
+
+
+def test_error_of_main_that_exits(qapp):
+    """An exception of a coroutine that has called app.exit(n) is raised: nothing is lost."""
+
+    async def main():
+        application().exit(3)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        qtinter.run(main())
+
+
 def test_keep_running(qapp):
     """With keep_running, run() goes on when the coroutine is done, until the application quits, and returns its result."""
     log = []
@@ -338,6 +364,27 @@ def test_signals(name, outcome):
     threading.Timer(0.1, os.kill, [os.getpid(), signal.{name}]).start()
     try:
         outcome = qtinter.run(work())
+    except KeyboardInterrupt as error:
+        outcome = error
+    say(repr(outcome))
+    """
+    )
+    assert lines == ["cleaned up", outcome]
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"), [("SIGINT", "KeyboardInterrupt()"), ("SIGTERM", "None")]
+)
+def test_early_signals(name, outcome):
+    """A signal that comes before there is a loop is not forgotten."""
+    lines = output_of(
+        WORK
+        + f"""
+    def factory():
+        signal.raise_signal(signal.{name})
+        return qtinter.new_event_loop()
+    try:
+        outcome = qtinter.run(work(), loop_factory=factory)
     except KeyboardInterrupt as error:
         outcome = error
     say(repr(outcome))
