@@ -10,7 +10,8 @@ import threading
 import time
 
 import pytest
-from harness import end_program, exec_for, run_nested, start_program
+from harness import end_program, exec_for, exec_until, run_nested, start_program
+from qtpy import QtCore
 
 import qtinter
 
@@ -318,6 +319,33 @@ def test_asyncio_may_handle_sigint():
     assert lines == ["handled"]
 
 
+# Qt is called by the code that has attached the loop, without a loop of Qt's.
+
+
+@pytest.mark.parametrize("selector", ["DefaultSelector", "SelectSelector"])
+@pytest.mark.parametrize("state", ["idle", "busy"])
+def test_process_events(selector, state):
+    """Ctrl-C is raised in code that calls processEvents() for ever; tasks clean up."""
+    lines = interrupt(f"""
+    flags = getattr(QtCore.QEventLoop, "ProcessEventsFlag", QtCore.QEventLoop).WaitForMoreEvents
+    def spin():
+        interrupt_me()
+        while {state == "busy"}:
+            pass
+    try:
+        with qtinter.QiRunner(
+            loop_factory=lambda: qtinter.QiSelectorEventLoop(selectors.{selector}())
+        ) as runner:
+            task = asyncio.ensure_future(work())
+            runner.get_loop().call_later(0.01, spin)
+            while True:
+                app.processEvents(flags)
+    except KeyboardInterrupt:
+        say("KeyboardInterrupt")
+    """)
+    assert lines == ["work cleaned up", "KeyboardInterrupt"]
+
+
 # What is installed, and put back.
 
 
@@ -358,6 +386,27 @@ def test_foreign_wakeup_fd_is_put_back(kind, foreign_fd):
         assert wakeup_fd() not in (-1, foreign_fd)
         exec_for(0.001)
     assert wakeup_fd() == foreign_fd
+
+
+@pytest.mark.linux_only
+def test_foreign_wakeup_fd_is_written_to(kind):
+    """A wake-up fd set by somebody else is told of signals also while it is replaced."""
+    got = []
+    handler = signal.signal(signal.SIGUSR1, lambda number, _: got.append(number))
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    there.setblocking(False)
+    before = signal.set_wakeup_fd(here.fileno())
+    try:
+        with qtinter.QiRunner(loop_factory=kind.qi):
+            QtCore.QTimer.singleShot(1, lambda: signal.raise_signal(signal.SIGUSR1))
+            exec_until(lambda: got)
+        assert there.recv(10) == bytes(got)
+    finally:
+        assert signal.set_wakeup_fd(before) == here.fileno()
+        signal.signal(signal.SIGUSR1, handler)
+        here.close()
+        there.close()
 
 
 def test_handler_is_put_back(kind):

@@ -38,6 +38,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
 import sys
 import threading
 from time import monotonic
@@ -163,6 +164,8 @@ class Driver:
         self.is_over = True
         self._loop._stopping = True  # An iteration further down the stack is to be the last.
         self._leave(dialogs=True)
+        if isinstance(error, KeyboardInterrupt) and self.is_outside() and _qt.is_main_thread():
+            _qt.raise_signal_soon(signal.SIGINT)  # In who calls processEvents(), maybe for ever.
 
     def renew_wakeup_fd(self) -> None:
         """Loop thread. asyncio may have reset the wake-up fd of the signal module."""
@@ -187,7 +190,9 @@ class Driver:
 
     def _io_ready(self) -> None:
         # Awake between slices, a slice is to come: Qt shall have its turn first.
-        if self._loop._wake is not None or self._depth:
+        if self.is_over:
+            self._poller.stop()
+        elif self._loop._wake is not None or self._depth:
             self._run_slice()
 
     def _run_slice(self) -> None:

@@ -9,7 +9,8 @@ may raise:
 
 - inside an iteration, unless Qt has the thread again: here, as in plain asyncio;
 - while the code that started an attached run has the thread, before or after `app.exec()`: here, as
-  without us;
+  without us. If it is executing `processEvents()`, and Qt has called us there, it is only when we
+  have returned that nothing stands between;
 - otherwise Qt has the thread, or a function that Qt called. An exception there would abort the
   process (PyQt) or be printed and forgotten (PySide). It is kept; the run ends and raises it. But
   if an earlier signal has had no effect, because a slot does not return, the exception ends the slot.
@@ -20,8 +21,10 @@ dialog would keep that from having an effect, so then the first one is enough.
 SIGTERM has no handler in Python, and ends the process before any `finally`. If nobody has changed
 that, it raises SystemExit while the run lasts, with the exit code that a shell would report.
 
-What does not work: looking at the interrupted frame (it may be anybody's), and a timer that runs
-bytecode now and then (it wakes an idle machine).
+A wake-up fd that somebody had set before is written to as well.
+
+What does not work: looking at the interrupted frame for more than whether it is our own (it may be
+anybody's), and a timer that runs bytecode now and then (it wakes an idle machine).
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 
 # signal.getsignal() tries to make an enum of the handler, which takes some µs if it is a function.
@@ -65,6 +69,7 @@ class Interrupts:
         self._loop = loop
         self._may_end = may_end  # Whether SIGTERM, which would end the process, may end the run.
         self._is_open = is_open and threading.current_thread() is threading.main_thread()
+        self._muted_fd = -1  # The wake-up fd, while a signal is to be delivered again.
         self._handlers: dict[int, Handler] = {}
         if self._is_open:
             self._process = os.getpid()
@@ -80,6 +85,7 @@ class Interrupts:
         for number, handler in self._handlers.items():
             if signal.getsignal(number) == self._signalled:
                 signal.signal(number, handler)
+        self._unmute()
         fd = signal.set_wakeup_fd(-1)
         if fd == self._fd:
             fd = self._previous_fd
@@ -115,6 +121,15 @@ class Interrupts:
             signal.signal(number, handler)
             os.kill(os.getpid(), number)
             return
+        if self._run.is_outside() and not self._run.is_iterating() and _qt.is_calling_us(frame):
+            self._mute()  # Or Qt would call us again at once.
+            _qt.raise_signal_soon(number)
+            return
+        self._unmute()
+        self._tell_others(number)
+        self._call(handler, number, frame)
+
+    def _call(self, handler: Handler, number: int, frame: FrameType | None) -> None:
         is_stuck = self._is_mark_unread()
         self._mark()
         try:
@@ -131,6 +146,20 @@ class Interrupts:
         else:
             if _belongs_to_runner(handler) and self._run.has_dialogs():
                 self._run.interrupted(KeyboardInterrupt())
+
+    def _mute(self) -> None:
+        if self._muted_fd == -1:
+            self._muted_fd = signal.set_wakeup_fd(-1)
+
+    def _unmute(self) -> None:
+        if self._muted_fd != -1:
+            signal.set_wakeup_fd(self._muted_fd, warn_on_full_buffer=False)
+            self._muted_fd = -1
+
+    def _tell_others(self, number: int) -> None:
+        if sys.platform != "win32" and self._previous_fd not in (-1, self._fd):
+            with contextlib.suppress(OSError):
+                os.write(self._previous_fd, bytes([number]))
 
     # A mark in the self-pipe, which the loop passes over, tells whether it has read the pipe since
     # an earlier signal. If not, a slot does not return.

@@ -24,6 +24,9 @@ class Poller(Protocol):
         """Loop thread. Take the selector back; tell whether something was waiting in it."""
         ...
 
+    def stop(self) -> None:
+        """Loop thread. The run is over, though Qt goes on: nobody takes what there is."""
+
     def close(self) -> None:
         """Loop thread. End all waiting."""
 
@@ -40,6 +43,10 @@ class NotifierPoller:
     def recall(self) -> bool:
         """Looking at a selector from two sides does no harm."""
         return False
+
+    def stop(self) -> None:
+        """Loop thread. Or the readiness, which is level-triggered, would spin."""
+        self._notifier.stop()
 
     def close(self) -> None:
         """Loop thread. To be called before the selector is closed."""
@@ -95,6 +102,9 @@ class ThreadPoller:
             return False
         self._fetch()
         return True
+
+    def stop(self) -> None:
+        """Loop thread. The helper is not sent out again."""
 
     def close(self) -> None:
         """Loop thread. End the helper."""

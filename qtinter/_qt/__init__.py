@@ -11,6 +11,7 @@ from .application import ensure_dispatcher as ensure_dispatcher
 from .application import forget_thread as forget_thread
 from .application import has_application as has_application
 from .application import is_in_thread_of as is_in_thread_of
+from .application import is_main_thread as is_main_thread
 from .application import is_qobject as is_qobject
 from .application import leave_event_loops as leave_event_loops
 from .application import level_meter as level_meter
@@ -35,7 +36,9 @@ from .waking import call_in_thread_of as call_in_thread_of
 from .waking import call_later as call_later
 from .waking import call_soon as call_soon
 from .waking import doorbell as doorbell
+from .waking import is_calling_us as is_calling_us
 from .waking import milliseconds as milliseconds
+from .waking import raise_signal_soon as raise_signal_soon
 
 
 def __getattr__(name: str) -> Any:

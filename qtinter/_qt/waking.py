@@ -5,15 +5,23 @@ Milliseconds exist only here.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import functools
 import math
+import os
+import signal
+import sys
 import time
 import weakref
+from types import CodeType, FrameType
 from typing import Any, Callable
 
 from . import binding
 from .application import has_application
+
+# The functions that Qt calls first when it is woken.
+_called_by_qt: set[CodeType] = set()
 
 _LONGEST_TIMER = 24 * 3600 * 1000  # Qt counts milliseconds in a 32-bit int.
 
@@ -36,6 +44,7 @@ def _function(method: Any) -> Callable[..., None]:
         if this is not None:
             function(this, *values)
 
+    _called_by_qt.add(call.__code__)
     return call
 
 
@@ -109,6 +118,11 @@ class ReadNotifier:
         self._notifier: Any = kind(fd, binding.enum(kind, "Type", "Read"))
         self._notifier.activated.connect(_function(self._activated))
 
+    def stop(self) -> None:
+        """Call back no more."""
+        if self._notifier is not None:
+            self._notifier.setEnabled(False)
+
     def close(self) -> None:
         """Stop watching, before the fd is closed. The notifier is destroyed here; see Alarm."""
         self._notifier = None
@@ -141,12 +155,39 @@ def _doorbell_type() -> Any:
             if self._callback is not None:
                 self._callback()
 
+    _called_by_qt.add(Doorbell.customEvent.__code__)
     return Doorbell
 
 
 def doorbell(callback: Callable[[], None]) -> Any:
     """An object whose `ring()`, called in any thread, calls `callback` in this thread's Qt loop."""
     return _doorbell_type()(callback)
+
+
+def is_calling_us(frame: FrameType | None) -> bool:
+    """Tell whether `frame` is code that is called by an Alarm, a ReadNotifier or a Doorbell."""
+    kind = binding.enum(binding.QtCore.QSocketNotifier, "Type", "Read").__class__
+    while frame is not None:
+        if frame.f_code in _called_by_qt:
+            return True
+        # An argument of QSocketNotifier.activated, which PySide6 makes in Python before it calls us.
+        if frame.f_code.co_name == "__call__" and frame.f_locals.get("cls") is kind:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def raise_signal_soon(number: int) -> None:
+    """Deliver a signal to this process once more, when Qt has the thread.
+
+    Qt calls a built-in function, which leaves it to the next bytecode to run the handler: that of
+    whoever has called Qt, unless Qt calls Python first.
+    """
+    if sys.version_info >= (3, 10):
+        deliver = functools.partial(_thread.interrupt_main, signal.Signals(number))
+    else:  # Delete when 3.9 goes, which knows SIGINT only. Later Pythons run the handler in os.kill().
+        deliver = functools.partial(os.kill, os.getpid(), number)
+    binding.QtCore.QTimer.singleShot(0, deliver)
 
 
 def call_soon(callback: Callable[[], None]) -> None:
