@@ -31,7 +31,7 @@ def milliseconds(seconds: float) -> int:
     return math.ceil(min(max(seconds * 1000, 0), _LONGEST_TIMER))
 
 
-def _function(method: Any) -> Callable[..., None]:
+def _function(method: Any, *, takes_arguments: bool = False) -> Callable[..., None]:
     """A function that calls a bound method of a Python object, and holds the object as weakly.
 
     When the object of a bound method dies that is connected, PySide (6.12) goes through its table of
@@ -39,13 +39,19 @@ def _function(method: Any) -> Callable[..., None]:
     """
     reference, function = weakref.ref(method.__self__), method.__func__
 
-    def call(*values: object) -> None:
+    def call() -> None:
         this = reference()
         if this is not None:
-            function(this, *values)
+            function(this)
 
-    _called_by_qt.add(call.__code__)
-    return call
+    def call_without(*_: object) -> None:
+        this = reference()
+        if this is not None:
+            function(this)
+
+    made = call_without if takes_arguments else call
+    _called_by_qt.add(made.__code__)
+    return made
 
 
 class Alarm:
@@ -112,11 +118,13 @@ class ReadNotifier:
     """Calls back in Qt whenever `fd` is readable."""
 
     def __init__(self, fd: int, callback: Callable[..., None]) -> None:
-        # The arguments of `activated` differ between bindings and versions; nobody needs them.
         kind = binding.QtCore.QSocketNotifier
         self._callback = callback
         self._notifier: Any = kind(fd, binding.enum(kind, "Type", "Read"))
-        self._notifier.activated.connect(_function(self._activated))
+        # Nobody needs the arguments of `activated`, which differ between versions. To a slot that takes
+        # none PyQt gives them first, and catches the TypeError; PySide saves the time to make them.
+        slot = _function(self._activated, takes_arguments=binding.is_pyqt())
+        self._notifier.activated.connect(slot)
 
     def stop(self) -> None:
         """Call back no more."""
@@ -127,7 +135,7 @@ class ReadNotifier:
         """Stop watching, before the fd is closed. The notifier is destroyed here; see Alarm."""
         self._notifier = None
 
-    def _activated(self, *_: object) -> None:
+    def _activated(self) -> None:
         self._callback()
 
 
@@ -166,15 +174,9 @@ def doorbell(callback: Callable[[], None]) -> Any:
 
 def is_calling_us(frame: FrameType | None) -> bool:
     """Tell whether `frame` is code that is called by an Alarm, a ReadNotifier or a Doorbell."""
-    kind = binding.enum(binding.QtCore.QSocketNotifier, "Type", "Read").__class__
-    while frame is not None:
-        if frame.f_code in _called_by_qt:
-            return True
-        # An argument of QSocketNotifier.activated, which PySide6 makes in Python before it calls us.
-        if frame.f_code.co_name == "__call__" and frame.f_locals.get("cls") is kind:
-            return True
+    while frame is not None and frame.f_code not in _called_by_qt:
         frame = frame.f_back
-    return False
+    return frame is not None
 
 
 def raise_signal_soon(number: int) -> None:
