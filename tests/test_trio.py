@@ -116,6 +116,24 @@ def test_exceptions_come_as_they_are(qapp: Any) -> None:
     assert log == ["cleaned up"]
 
 
+def test_internal_error(qapp: Any) -> None:
+    """What goes wrong inside trio itself, because of a broken clock, say, is raised by run() as by trio.run()."""
+
+    class Clock(trio.abc.Clock):  # type: ignore[misc, name-defined]
+        def start_clock(self) -> None:
+            pass
+
+        def current_time(self) -> float:
+            return 0
+
+        def deadline_to_sleep_time(self, deadline: float) -> float:
+            raise ValueError("broken")
+
+    with pytest.raises(trio.TrioInternalError):
+        run(trio.sleep, 1, clock=Clock())
+    assert run(trio.sleep, 0) is None
+
+
 def test_quit_cancels(qapp: Any) -> None:
     """app.quit() cancels the main function, which may await trio and Qt while it cleans up; run() returns None."""
     log: list[Any] = []

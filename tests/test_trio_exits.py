@@ -157,6 +157,14 @@ def test_last_window_closed(how: str) -> None:
             """,
         ),
         (
+            "in a nested Qt loop of an asyncslot",
+            """
+            async def execute():
+                QtCore.QEventLoop().exec_()
+            after(0.02, qtinter.asyncslot(execute))
+            """,
+        ),
+        (
             "in an asyncslot",
             """
             async def spin():

@@ -104,6 +104,7 @@ class GuestRun:
             # Between the slices, async generators are not trio's.
             self._hooks = sys.get_asyncgen_hooks()
             sys.set_asyncgen_hooks(*hooks)
+        self._token = trio.lowlevel.current_trio_token()
         trio.lowlevel.spawn_system_task(self._keep_open)
         guests[self._thread_id] = self
 
@@ -139,8 +140,15 @@ class GuestRun:
     # What others ask for.
 
     def cancel(self) -> None:
-        """Host thread. Cancel the main function; when it has ended, slots are cancelled."""
-        self._scope.cancel()
+        """Host thread. Cancel the main function; when it has ended, slots are cancelled.
+
+        Not before it was asked to raise KeyboardInterrupt, if that is on its way: it would be
+        raised in the clean-up.
+        """
+        if self.outcome is not None:
+            return
+        with contextlib.suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(self._scope.cancel)
 
     def fail(self, error: BaseException) -> None:
         """Host thread. End the run, which then raises `error`."""
