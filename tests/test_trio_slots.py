@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import gc
 import logging
@@ -443,6 +444,32 @@ def test_slot_from_another_thread(go: Any, until: Any) -> None:
     assert threads == [threading.get_ident()]
 
 
+def test_context_of_a_slot(qapp: Any) -> None:
+    """A slot runs in a copy of the context of its caller, also if it was called before Qt was executed."""
+    variable = contextvars.ContextVar("variable", default="default")
+    seen: list[str] = []
+
+    @asyncslot
+    async def slot() -> None:
+        seen.append(variable.get())
+        variable.set("slot")
+
+    def call(value: str) -> None:
+        variable.set(value)
+        slot()
+
+    def call_in_contexts(*values: str) -> None:
+        for value in values:
+            contextvars.copy_context().run(call, value)
+
+    with guest.using_trio_from_qt():
+        call_in_contexts("early", "also early")
+        exec_until(lambda: len(seen) == 2)
+        QtCore.QTimer.singleShot(0, lambda: call_in_contexts("late"))
+        exec_until(lambda: len(seen) == 3)
+    assert sorted(seen) == ["also early", "early", "late"]
+
+
 def test_slots_end_with_the_run(qapp: Any) -> None:
     """In a trio run, slots are cancelled when the main function has ended; those called then do not begin."""
     log: list[str] = []
@@ -489,7 +516,6 @@ def test_callbacks_of_a_slot(go: Any, sleep: Any) -> None:
 
 def test_run_task_in_trio(qapp: Any) -> None:
     """run_task() works in a trio run; what trio has not, it refuses."""
-    import contextvars
 
     async def give(value: int) -> int:
         await trio.sleep(0)

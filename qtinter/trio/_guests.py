@@ -24,6 +24,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import contextvars
 import functools
 import logging
 import sys
@@ -69,7 +70,8 @@ class GuestRun:
         self._thread_id = threading.get_ident()
         self._scope = trio.CancelScope()
         self._slots: trio.Nursery | None = None
-        self._early: list[Task[Any]] = []  # Slots that were called before the nursery was there.
+        # Slots that were called before the nursery was there, each with its context.
+        self._early: list[tuple[Task[Any], contextvars.Context]] = []
         # What is to be run.
         self._tick: Callable[[], object] | None = None
         self._calls: collections.deque[Callable[[], object]] = collections.deque()
@@ -133,8 +135,8 @@ class GuestRun:
         """A system task, so that what happens in the nursery does not meddle with what `main` raises."""
         async with trio.open_nursery() as self._slots:
             early, self._early = self._early, []
-            for task in early:
-                task.start_in(self._slots)
+            for task, context in early:
+                context.run(task.start_in, self._slots)
             await trio.sleep_forever()
 
     # What others ask for.
@@ -217,7 +219,7 @@ class GuestRun:
         """Host thread. Run `coro` in the nursery of the run. Its first step comes with the next tick."""
         task: Task[Any] = Task(self, coro, name)
         if self._slots is None:
-            self._early.append(task)
+            self._early.append((task, contextvars.copy_context()))
         elif self._slots.cancel_scope.cancel_called:
             task.abandon()
         else:
@@ -257,7 +259,7 @@ class GuestRun:
         """Host thread, in the last tick."""
         self.outcome = result
         del guests[self._thread_id]
-        for task in self._early:
+        for task, _ in self._early:
             task.abandon()
         self._ended()
 
