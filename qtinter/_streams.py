@@ -84,6 +84,8 @@ class asyncsignalstream(AsyncIterator[T]):
         self._subscription.close()
         self._buffer.items.clear()
         self._buffer.end()
+        if self._checkpoint is not None:
+            await self._checkpoint()
 
 
 class _Buffer:

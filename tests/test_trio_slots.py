@@ -21,6 +21,7 @@ from qtinter import asyncslot
 
 trio = pytest.importorskip("trio")
 anyio = pytest.importorskip("anyio")
+testing = pytest.importorskip("trio.testing")
 
 guest = pytest.importorskip("qtinter.trio")
 
@@ -242,6 +243,29 @@ def test_stream_overflow(go: Any) -> None:
     assert go(main) == [2, 3, 0, 1]
 
 
+def test_checkpoints(qapp: Any) -> None:
+    """In a trio run, whatever is awaited is a checkpoint, even if nothing has to be waited for."""
+
+    async def main() -> None:
+        sender = Sender()
+        waiter: Any = qtinter.asyncsignal(sender.one)
+        stream: Any = qtinter.asyncsignalstream(sender.one)
+        sender.one.emit(1)
+        task: Any = asyncslot(trio.lowlevel.checkpoint)()
+        await task
+        for awaitable in (
+            waiter,
+            stream.__anext__(),
+            task,
+            qtinter.modal(int)(),
+            stream.aclose(),
+        ):
+            with testing.assert_checkpoints():
+                await awaitable
+
+    guest.run(main)
+
+
 # asyncslot
 
 
@@ -344,6 +368,24 @@ def test_on_error(go: Any, sleep: Any, until: Any, caplog: Any) -> None:
     go(main)
     assert isinstance(seen[0], KeyError)
     assert not caplog.records
+
+
+def test_slots_in_parallel(go: Any, sleep: Any) -> None:
+    """Unless told otherwise, calls run in parallel: all begin before one ends."""
+    log: list[str] = []
+
+    async def slot() -> None:
+        log.append("begin")
+        await sleep(0.003)
+        log.append("end")
+
+    async def main() -> None:
+        made: Any = asyncslot(slot)
+        for task in [made() for _ in range(3)]:
+            await task
+
+    go(main)
+    assert log == ["begin"] * 3 + ["end"] * 3
 
 
 @pytest.mark.parametrize(
