@@ -59,7 +59,7 @@ class Window(QtWidgets.QWidget):
         self.speed.setSuffix(" ms a tick")
         self.speed.setValue(50)
         layout = QtWidgets.QGridLayout(self)
-        layout.addWidget(self.grid, 0, 0, 1, 3)
+        layout.addWidget(self.grid, 0, 0, 1, 3, QtCore.Qt.AlignCenter)
         layout.addWidget(self.text, 1, 0)
         layout.addWidget(self.speed, 1, 1)
         layout.addWidget(self.button, 1, 2)
