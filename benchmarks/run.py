@@ -118,7 +118,8 @@ def about(pythons: dict[str, str], rounds: int) -> dict[str, str]:
     packages: dict[str, str] = {}
     for python in dict.fromkeys(pythons.values()):
         packages.update(environments.versions(python))
-    shown = {"uvloop", "qasync", "qtinter", "QtPy", "PySide6_Essentials", "PyQt6", "PyQt5"}
+    ours = {"qtinter", "QtPy", "PySide6_Essentials", "PyQt6", "PyQt5"}
+    shown = ours | {"uvloop", "qasync", "trio", "qtrio"}
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
         "processor": f"{processor()}, {os.cpu_count()} cores",

@@ -90,3 +90,17 @@ def test_ratios_are_those_of_the_same_round(monkeypatch: pytest.MonkeyPatch) -> 
         results.add("workload", "plain", plain)
         results.add("workload", "other", other)
     assert results.ratios("workload", "other") == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("contender", ["trio", "qtinter"])
+def test_trio_guest(contender: str) -> None:
+    """Plain trio and this package give every figure of the benchmark of trio."""
+    pytest.importorskip("trio")
+    pytest.importorskip("qtpy.QtWidgets")
+    command = [sys.executable, str(BENCHMARKS / "trio_guest.py"), "--run", contender, "100"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert ended.returncode == 0, ended.stderr
+    found = [line.rpartition(": ")[::2] for line in ended.stdout.splitlines()]
+    names = [name.replace(":", ",").partition(",")[0] for name, _ in found]
+    assert names == ["checkpoints/s", "checkpoints/s", "sleep", "sleep", "echo"]
+    assert all(float(value) > 0 for _, value in found)
