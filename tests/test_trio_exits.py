@@ -194,6 +194,28 @@ def test_interrupt(how: str, name: str, busy: str) -> None:
     assert ended == (0, ["cleaned up", "interrupted", "True -1"], "")
 
 
+def test_interrupt_of_a_run_in_a_slot() -> None:
+    """Ctrl-C ends a run that a slot has begun, and the dialog that another slot executes meanwhile; Qt is left."""
+    ended = run_program(
+        """
+        def begin():
+            try:
+                run(main)
+            except KeyboardInterrupt:
+                say("interrupted")
+        def ask():
+            interrupt()
+            QtCore.QEventLoop().exec_()
+            say("dialog left")
+        after(0, begin)
+        after(0.02, ask)
+        say(app.exec_())
+        """,
+        prelude=PRELUDE,
+    )
+    assert ended == (0, ["cleaned up", "dialog left", "interrupted", "0"], "")
+
+
 def test_interrupt_outside() -> None:
     """Attached, before and after Qt runs, Ctrl-C interrupts the program as without us."""
     ended = run_program(

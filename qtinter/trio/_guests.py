@@ -158,6 +158,12 @@ class GuestRun:
             self.failure = error
         self.cancel()
 
+    def error(self) -> BaseException | None:
+        """Return what the run is to raise when it has ended, if anything."""
+        if self.failure is None and isinstance(self.outcome, outcome.Error):
+            return self.outcome.error
+        return self.failure
+
     def was_cancelled(self) -> bool:
         """Tell whether the main function ended by being cancelled."""
         cancelled: bool = self._scope.cancelled_caught

@@ -11,7 +11,6 @@ from collections.abc import Awaitable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
-import outcome
 import trio
 
 from .. import _qt
@@ -177,10 +176,9 @@ class TrioRunner:
         with self._cleanup:
             while guest.outcome is None:
                 self._finish(guest)
-        if guest.failure is not None:
-            raise guest.failure
-        if isinstance(guest.outcome, outcome.Error):
-            raise guest.outcome.error
+        error = guest.error()
+        if error is not None:
+            raise error
 
     def result(self) -> Any:
         """Return what the main function has returned; None before, and if it was cancelled."""
@@ -221,7 +219,13 @@ class TrioRunner:
         assert self._guest is not None
         guest, began = self._guest, self._guest.slices
         loop = _qt.EventLoop()
-        self._leave = loop.leave
+
+        def leave() -> None:
+            loop.leave()
+            if _qt.loop_level() > loop.level and _is_interrupt(guest.error()):
+                _qt.leave_event_loops()  # A slot executes a dialog, which would keep us waiting.
+
+        self._leave = leave
         loop.run(lambda: guest.slices != began)
         self._leave = None
 
@@ -231,7 +235,7 @@ class TrioRunner:
         assert guest is not None
         if self._leave is not None:
             self._leave()
-        elif guest.failure is not None or isinstance(guest.outcome, outcome.Error):
+        elif guest.error() is not None:
             # The program executes Qt's loop; it is to come to the end of its `with` statement.
             _qt.leave_event_loops()
 
@@ -242,3 +246,8 @@ class TrioRunner:
         if threading.current_thread() is self._thread and not self._guest.is_ticking():
             with contextlib.suppress(KeyboardInterrupt, SystemExit):
                 self.close()
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Tell KeyboardInterrupt and SystemExit, maybe in a group, from other errors, and from none."""
+    return error is not None and not isinstance(error, Exception)
