@@ -417,11 +417,12 @@ def test_when_busy(go: Any, sleep: Any, when_busy: Any, expected: list[str]) -> 
     assert [line for line in log if not (when_busy == "restart" and line == "begin 0")] == expected
 
 
-def test_cancelling_a_slot(go: Any, sleep: Any, caplog: Any) -> None:
+def test_cancelling_a_slot(go: Any, sleep: Any, until: Any, caplog: Any) -> None:
     """What a slot returns can cancel it, before its first step as well; that is no error."""
     log: list[str] = []
 
     async def slot() -> None:
+        log.append("begun")
         try:
             await sleep(10)
         finally:
@@ -430,7 +431,7 @@ def test_cancelling_a_slot(go: Any, sleep: Any, caplog: Any) -> None:
     async def main() -> None:
         made: Any = asyncslot(slot)
         task = made()
-        await sleep(0.003)
+        await until(lambda: log == ["begun"])
         early = made()
         assert task.cancel()
         assert early.cancel()
@@ -444,7 +445,7 @@ def test_cancelling_a_slot(go: Any, sleep: Any, caplog: Any) -> None:
     assert not caplog.records
 
 
-def test_owner(go: Any, sleep: Any) -> None:
+def test_owner(go: Any, sleep: Any, until: Any) -> None:
     """The destruction of the owner cancels the task."""
     log: list[str] = []
 
@@ -452,20 +453,21 @@ def test_owner(go: Any, sleep: Any) -> None:
         owner = QtCore.QObject()
 
         async def slot() -> None:
+            log.append("begun")
             try:
                 await sleep(10)
             finally:
                 log.append("cleaned up")
 
         task: Any = asyncslot(slot, owner=owner)()
-        await sleep(0.003)
+        await until(lambda: log == ["begun"])
         owner.deleteLater()
         while not task.done():
             await sleep(0.001)
         assert task.cancelled()
 
     go(main)
-    assert log == ["cleaned up"]
+    assert log == ["begun", "cleaned up"]
 
 
 def test_slot_from_another_thread(go: Any, until: Any) -> None:
