@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import functools
 import signal
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 import trio
 
 from .. import _qt
+from .._cleanup import at_exit, not_at_exit
 from ._guests import GuestRun
 from ._signals import Signals
 
@@ -146,8 +146,8 @@ class TrioRunner:
             guest.start(**self._options)
             if self._thread is threading.main_thread():
                 cleanup.enter_context(Signals(guest, handler, self.is_outside))
-                atexit.register(self._exit)
-                cleanup.callback(atexit.unregister, self._exit)
+                at_exit(self._exit)
+                cleanup.callback(not_at_exit, self._exit)
             self._cleanup = cleanup.pop_all()
         self._guest = guest
         self._is_open = True
