@@ -246,27 +246,48 @@ async def _echo(reader, writer):
 @pytest.mark.parametrize(
     "selector", [selectors.SelectSelector, getattr(selectors, "PollSelector", None)]
 )
-def test_socket_closed_behind_the_loop(qapp, selector):
-    """A registered socket that is closed behind the loop's back has the effect that it has on a plain loop; nothing hangs."""
+@pytest.mark.parametrize(
+    ("closer", "plain_closer"),
+    [("callback", "callback"), ("thread", "thread"), ("slot", "thread")],
+    ids=["callback", "thread", "slot"],
+)
+def test_socket_closed_behind_the_loop(qapp, selector, closer, plain_closer):
+    """A registered socket that is closed behind the loop's back has the effect that it has on a plain loop; nothing hangs.
+
+    A thread closes it while select() blocks, and so does a slot while the helper thread is in there.
+    """
     if selector is None:
         pytest.skip("this platform has no poll()")
 
-    def outcome(make_loop):
+    def outcome(make_loop, closer):
         loop = make_loop(selector())
         left, right = socket.socketpair()
         loop.add_reader(left, lambda: left.recv(1) if left.fileno() != -1 else None)
-        loop.call_later(0.02, left.close)
-        loop.call_later(0.06, loop.stop)
+
+        def close():
+            left.close()
+            # However late it is, the loop waits at least once more before it stops.
+            loop.call_soon_threadsafe(loop.call_later, 0.01, loop.stop)
+
+        if closer == "callback":
+            loop.call_soon(close)
+        elif closer == "thread":
+            thread = threading.Timer(0.02, close)
+            thread.start()
+        else:
+            QtCore.QTimer.singleShot(20, close)
         try:
             loop.run_forever()
         except (OSError, ValueError) as error:
             return type(error)
         finally:
+            if closer == "thread":
+                thread.join()
             right.close()
             loop.close()
 
-    expected = outcome(asyncio.SelectorEventLoop)
-    assert outcome(qtinter.QiSelectorEventLoop) == expected
+    expected = outcome(asyncio.SelectorEventLoop, plain_closer)
+    assert outcome(qtinter.QiSelectorEventLoop, closer) == expected
 
 
 def test_readers_survive_from_run_to_run(kind):
