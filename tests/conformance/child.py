@@ -4,7 +4,7 @@ The notes are lines of JSON: a test's name when it starts, its name and outcome 
 parent knows what was running when this process crashed, or hung: a test that takes too long ends the
 process, with a traceback of all threads.
 
-    python child.py MODULE WAY NOTES LIMIT < names of tests to leave out, or to run alone
+    python child.py MODULE WAY NOTES LIMIT < names of tests to leave out
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def tests_in(suite: Any) -> Iterator[Any]:
 
 def main() -> None:
     module, way, notes_path, limit = sys.argv[1:]
-    choice = json.load(sys.stdin)
+    done = json.load(sys.stdin)
     del sys.path[0]  # No name of ours may hide one of the tests'.
     sys.path += filter(None, [os.environ.get("QTINTER_CONFORMANCE_LIBRARY")])
     # Some tests need an application, none makes one. It stays until the process ends.
@@ -107,12 +107,7 @@ def main() -> None:
     substitute(way, module)
     with open(notes_path, "w", encoding="utf-8") as file:
         notes = Notes(file, float(limit))
-        chosen = [
-            test
-            for test in load(module)
-            if (test.id() in choice["only"] if choice["only"] else test.id() not in choice["done"])
-        ]
-        unittest.TestSuite(chosen).run(notes)
+        unittest.TestSuite(test for test in load(module) if test.id() not in done).run(notes)
         gc.collect()
         notes.write(census=vars(census))
     # A process that a test has forked may hang in its copy of Qt, and would keep this one waiting.

@@ -42,7 +42,7 @@ class Results:
         outcomes: of the tests, by name.
         census: what the processes built and ran; see loops.py.
         seconds: how long they took.
-        again: the tests that passed only when they were run again.
+        again: the tests that passed only when the module was run again.
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -54,38 +54,34 @@ class Results:
         """The tests that ended badly."""
         return [test for test, outcome in self.outcomes.items() if outcome.name not in FINE]
 
-    def accept(self, later: Results) -> None:
-        """Let tests that were run again have passed if they then did."""
-        for test, outcome in later.outcomes.items():
-            if outcome.name == "passed":
-                self.outcomes[test] = outcome
+    def accept(self, later: Results, tests: list[str]) -> None:
+        """Let these tests have passed if they did when the module was run again."""
+        for test in tests:
+            if later.outcomes.get(test) == Outcome("passed"):
+                self.outcomes[test] = Outcome("passed")
                 self.again.append(test)
         self.seconds += later.seconds
 
 
-def run_module(
-    module: str, way: str, only: tuple[str, ...] = (), limit: float = LONGEST_TEST
-) -> Results:
-    """Run the tests of a module, or some of them; each may take `limit` seconds."""
+def run_module(module: str, way: str, limit: float = LONGEST_TEST) -> Results:
+    """Run the tests of a module, each of which may take `limit` seconds."""
     results = Results()
     start = time.monotonic()
-    while not _run_process(results, module, way, only, limit):
-        only = tuple(test for test in only if test not in results.outcomes)
+    while not _run_process(results, module, way, limit):
+        pass
     results.seconds = round(time.monotonic() - start, 1)
     return results
 
 
-def _run_process(
-    results: Results, module: str, way: str, only: tuple[str, ...], limit: float
-) -> bool:
+def _run_process(results: Results, module: str, way: str, limit: float) -> bool:
     """Run what has not been run yet; tell whether nothing is left."""
-    choice = json.dumps({"only": only, "done": list(results.outcomes)}).encode()
+    done = json.dumps(list(results.outcomes)).encode()
     folder = Path(tempfile.mkdtemp(prefix="conformance-"))  # Tests write to the working directory.
     notes, log = folder / "notes.json", folder / "log.txt"
     try:
         with open(log, "wb") as output:
             command = [sys.executable, CHILD, module, way, notes, str(limit)]
-            code = _execute(list(map(str, command)), choice, output, folder)
+            code = _execute(list(map(str, command)), done, output, folder)
         running, has_finished = _read(notes, results)
         if running is not None or not has_finished or code != 0:
             text = log.read_text("utf-8", errors="replace")[-6000:]

@@ -53,6 +53,27 @@ class Tests(unittest.TestCase):
             if plain.__module__ == "asyncio.unix_events":
                 plain().close()
 """
+AGAIN = """
+import asyncio, pathlib, unittest
+
+left = None
+
+class Tests(unittest.TestCase):
+    def test_1_leaves_something_behind(self):
+        global left
+        loop = asyncio.new_event_loop()
+        loop.close()
+        left = None if type(loop).__module__.startswith("asyncio") else loop
+
+    def test_2_fails_of_it(self):
+        self.assertIsNone(left)
+
+    def test_3_fails_once(self):
+        file = pathlib.Path(__file__).with_suffix(".txt")
+        if not file.exists():
+            file.touch()
+            self.fail()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +85,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (package / "__init__.py").touch()
     (package / "test_different.py").write_text(DIFFERENT, "utf-8")
     (package / "test_foreign.py").write_text(FOREIGN, "utf-8")
+    (package / "test_again.py").write_text(AGAIN, "utf-8")
     results = folder / "results.json"
     options = ["--package", "made_up", "--way", "notifier", "--limit", "2", "--json", str(results)]
     path = os.pathsep.join([str(folder), *map(os.path.abspath, filter(None, sys.path))])
@@ -99,8 +121,22 @@ def test_a_loop_that_is_not_ours_is_a_problem(verdict: dict[str, Any]) -> None:
 
 def test_what_passes_with_plain_asyncio_is_counted(verdict: dict[str, Any]) -> None:
     """A test that is skipped, or that fails with plain asyncio, is not among the tests that were run."""
-    assert (verdict["run"], verdict["passed"]) == (5, 2)
+    assert (verdict["run"], verdict["passed"]) == (8, 4)
     assert (verdict["fails_with_plain"], verdict["skipped"]) == (1, 1)
+
+
+def test_a_test_that_fails_of_another_one_does_not_pass_alone(
+    results: Path, verdict: dict[str, Any]
+) -> None:
+    """What fails is run again together with its module: only what fails by chance then passes."""
+    problems = [problem for problem in verdict["problems"] if "test_again" in problem]
+    assert [problem.partition(":")[0] for problem in problems] == [
+        "made_up.test_again.Tests.test_2_fails_of_it"
+    ]
+    modules = json.loads(results.read_text("utf-8"))["modules"]
+    assert {test for module in modules for test in module["again"]} == {
+        "made_up.test_again.Tests.test_3_fails_once"
+    }
 
 
 def test_results_become_a_table(results: Path, tmp_path: Path) -> None:
@@ -120,4 +156,4 @@ def test_results_become_a_table(results: Path, tmp_path: Path) -> None:
     lines = page.read_text("utf-8").splitlines()
     assert lines[0] == "before"
     assert "old" not in lines
-    assert lines[-2].endswith(" | notifier | 5 | 2 | 0 |")
+    assert lines[-2].endswith(" | notifier | 8 | 4 | 0 |")
