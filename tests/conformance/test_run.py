@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,10 @@ class Tests(unittest.TestCase):
 
     def test_6_passes(self):
         self.assertEqual(asyncio.run(asyncio.sleep(0, 7)), 7)
+
+    def test_7_is_skipped_with_ours(self):
+        if is_ours(asyncio.new_event_loop()):
+            self.skipTest("cannot be run")
 """
 FOREIGN = """
 import asyncio, unittest
@@ -105,12 +110,17 @@ def verdict(results: Path) -> dict[str, Any]:
     return json.loads(results.read_text("utf-8"))["ways"]["notifier"]
 
 
-def test_a_crash_a_hang_and_a_failure_are_one_problem_each(verdict: dict[str, Any]) -> None:
+def test_a_crash_a_hang_a_failure_and_a_skip_are_one_problem_each(verdict: dict[str, Any]) -> None:
     """The tests after a crash or a hang are run all the same; what fails with plain asyncio is no problem."""
     problems = [problem for problem in verdict["problems"] if "test_different" in problem]
     assert [problem.splitlines()[0] for problem in problems] == [
         f"made_up.test_different.Tests.{outcome}, with plain asyncio: passed"
-        for outcome in ("test_1_crashes: crashed", "test_2_hangs: hung", "test_3_fails: failed")
+        for outcome in (
+            "test_1_crashes: crashed",
+            "test_2_hangs: hung",
+            "test_3_fails: failed",
+            "test_7_is_skipped_with_ours: skipped",
+        )
     ]
 
 
@@ -121,7 +131,7 @@ def test_a_loop_that_is_not_ours_is_a_problem(verdict: dict[str, Any]) -> None:
 
 def test_what_passes_with_plain_asyncio_is_counted(verdict: dict[str, Any]) -> None:
     """A test that is skipped, or that fails with plain asyncio, is not among the tests that were run."""
-    assert (verdict["run"], verdict["passed"]) == (8, 4)
+    assert (verdict["run"], verdict["passed"]) == (9, 4)
     assert (verdict["fails_with_plain"], verdict["skipped"]) == (1, 1)
 
 
@@ -137,6 +147,36 @@ def test_a_test_that_fails_of_another_one_does_not_pass_alone(
     assert {test for module in modules for test in module["again"]} == {
         "made_up.test_again.Tests.test_3_fails_once"
     }
+
+
+@pytest.mark.parametrize(
+    ("outcome", "problems"),
+    [
+        ("failed", []),
+        ("passed", ["made_up.test_it.Tests.test passes; it must leave the list in allowed.py"]),
+    ],
+)
+def test_what_is_in_the_list_must_fail(
+    outcome: str, problems: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test that is in the list of those that cannot apply is a problem if it passes, and only then."""
+    monkeypatch.syspath_prepend(FOLDER)
+    import allowed
+    import judge
+    import processes
+
+    entry = allowed.Entry("test_it.*.test", "a reason", ("notifier",), (3, 9), (4, 0))
+    monkeypatch.setattr(judge, "entries", lambda way: [entry])
+    plain, ours = (
+        processes.Results(
+            {"made_up.test_it.Tests.test": processes.Outcome(name)}, Counter(built=1, ours=1)
+        )
+        for name in ("passed", outcome)
+    )
+    jury = judge.Judge("made_up", "notifier")
+    jury.hear("test_it", plain, ours)
+    assert jury.verdict.problems == problems
+    assert (jury.verdict.passed, jury.verdict.not_applicable) == (0, 1)
 
 
 def test_results_become_a_table(results: Path, tmp_path: Path) -> None:
@@ -156,4 +196,4 @@ def test_results_become_a_table(results: Path, tmp_path: Path) -> None:
     lines = page.read_text("utf-8").splitlines()
     assert lines[0] == "before"
     assert "old" not in lines
-    assert lines[-2].endswith(" | notifier | 8 | 4 | 0 |")
+    assert lines[-2].endswith(" | notifier | 9 | 4 | 0 |")
