@@ -14,6 +14,7 @@ import gc
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import unittest
 from collections.abc import Iterator
@@ -99,6 +100,8 @@ def tests_in(suite: Any) -> Iterator[Any]:
 def main() -> None:
     module, way, notes_path, limit = sys.argv[1:]
     done = json.load(sys.stdin)
+    # Tests send it to themselves. A shell lets its background jobs ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     del sys.path[0]  # No name of ours may hide one of the tests'.
     sys.path += filter(None, [os.environ.get("QTINTER_CONFORMANCE_LIBRARY")])
     # Some tests need an application, none makes one. It stays until the process ends.

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.linux_only  # Other platforms have other names and ways
 FOLDER = Path(__file__).parent
 
 DIFFERENT = """
-import asyncio, os, time, unittest
+import asyncio, os, signal, time, unittest
 
 def is_ours(loop):
     loop.close()
@@ -48,6 +48,10 @@ class Tests(unittest.TestCase):
     def test_7_is_skipped_with_ours(self):
         if is_ours(asyncio.new_event_loop()):
             self.skipTest("cannot be run")
+
+    def test_8_interrupts_itself(self):
+        with self.assertRaises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 """
 FOREIGN = """
 import asyncio, unittest
@@ -94,8 +98,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = folder / "results.json"
     options = ["--package", "made_up", "--way", "notifier", "--limit", "2", "--json", str(results)]
     path = os.pathsep.join([str(folder), *map(os.path.abspath, filter(None, sys.path))])
+    # A background job, in which a shell has SIGINT ignored.
+    background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
     process = subprocess.run(
-        [sys.executable, str(FOLDER / "run.py"), *options],
+        [*background, sys.executable, str(FOLDER / "run.py"), *options],
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
@@ -131,7 +137,7 @@ def test_a_loop_that_is_not_ours_is_a_problem(verdict: dict[str, Any]) -> None:
 
 def test_what_passes_with_plain_asyncio_is_counted(verdict: dict[str, Any]) -> None:
     """A test that is skipped, or that fails with plain asyncio, is not among the tests that were run."""
-    assert (verdict["run"], verdict["passed"]) == (9, 4)
+    assert (verdict["run"], verdict["passed"]) == (10, 5)
     assert (verdict["fails_with_plain"], verdict["skipped"]) == (1, 1)
 
 
@@ -196,4 +202,4 @@ def test_results_become_a_table(results: Path, tmp_path: Path) -> None:
     lines = page.read_text("utf-8").splitlines()
     assert lines[0] == "before"
     assert "old" not in lines
-    assert lines[-2].endswith(" | notifier | 9 | 4 | 0 |")
+    assert lines[-2].endswith(" | notifier | 10 | 5 | 0 |")
