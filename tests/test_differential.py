@@ -20,7 +20,7 @@ from typing import Any, Callable
 
 import hypothesis
 import pytest
-from harness import DEFAULT_KIND, KINDS, run_attached, run_nested
+from harness import KINDS, run_attached, run_nested
 from hypothesis import strategies as st
 
 TICKS = (0.002, 0.03, 0.3)  # seconds, in the first try and in later ones
@@ -184,7 +184,7 @@ class Run:
         return None
 
 
-CASES = [(run_nested, kind) for kind in KINDS] + [(run_attached, DEFAULT_KIND)]
+CASES = [(run, kind) for run in (run_nested, run_attached) for kind in KINDS]
 
 hypothesis.settings.register_profile("differential", max_examples=25)
 hypothesis.settings.register_profile("differential-long", max_examples=2000)
