@@ -17,7 +17,7 @@ pytestmark = pytest.mark.linux_only  # Other platforms have other names and ways
 FOLDER = Path(__file__).parent
 
 DIFFERENT = """
-import asyncio, os, signal, time, unittest
+import asyncio, importlib.util, os, signal, time, unittest
 
 def is_ours(loop):
     loop.close()
@@ -52,6 +52,9 @@ class Tests(unittest.TestCase):
     def test_8_interrupts_itself(self):
         with self.assertRaises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+    def test_9_could_start_a_process_that_imports_the_main_module_again(self):
+        self.assertIsNotNone(importlib.util.find_spec("judge"))
 """
 FOREIGN = """
 import asyncio, unittest
@@ -137,7 +140,7 @@ def test_a_loop_that_is_not_ours_is_a_problem(verdict: dict[str, Any]) -> None:
 
 def test_what_passes_with_plain_asyncio_is_counted(verdict: dict[str, Any]) -> None:
     """A test that is skipped, or that fails with plain asyncio, is not among the tests that were run."""
-    assert (verdict["run"], verdict["passed"]) == (10, 5)
+    assert (verdict["run"], verdict["passed"]) == (11, 6)
     assert (verdict["fails_with_plain"], verdict["skipped"]) == (1, 1)
 
 
@@ -202,4 +205,4 @@ def test_results_become_a_table(results: Path, tmp_path: Path) -> None:
     lines = page.read_text("utf-8").splitlines()
     assert lines[0] == "before"
     assert "old" not in lines
-    assert lines[-2].endswith(" | notifier | 10 | 5 | 0 |")
+    assert lines[-2].endswith(" | notifier | 11 | 6 | 0 |")
