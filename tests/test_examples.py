@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
 QUICK_STARTS = ["sleep_button", "choose_color"]  # In the order of the README.
 README = (ROOT / "README.md").read_text("utf-8")
-README_PROGRAMS = dict(zip(QUICK_STARTS, re.findall(r"```python\n(.*?)```", README, re.DOTALL)))
+*README_EXAMPLES, README_RUN = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 # What may stand in standard error on Linux: remarks of Qt about a machine without a desktop, and
 # what PySide leaves to the garbage collector, whether qtinter is there or not (its Property).
@@ -188,12 +188,12 @@ def test_failing_example(user: str, milliseconds: int, message: str) -> None:
     assert message in ended.errors
 
 
-@pytest.mark.parametrize("name", QUICK_STARTS)
-def test_readme_is_the_example(name: str) -> None:
-    """The programs in the README are the examples, less documentation and `--smoke`."""
+@pytest.mark.parametrize(("name", "program"), [*zip(QUICK_STARTS, README_EXAMPLES)])
+def test_readme_is_the_example(name: str, program: str) -> None:
+    """The first two programs in the README are examples, less documentation and `--smoke`."""
     example = (EXAMPLES / f"{name}.py").read_text("utf-8")
     lines = iter([line.strip() for line in example.splitlines()])
-    missing = [line for line in README_PROGRAMS[name].splitlines() if line.strip() not in lines]
+    missing = [line for line in program.splitlines() if line.strip() not in lines]
     assert not missing
 
 
@@ -210,7 +210,7 @@ def test_readme_slot() -> None:
             await example.click(button)
             print("clicked")
     """
-    assert run_readme("sleep_button", play) == ["clicked"]
+    assert run_readme(README_EXAMPLES[0], play, "sleep_button") == ["clicked"]
 
 
 def test_readme_signal() -> None:
@@ -222,12 +222,31 @@ def test_readme_signal() -> None:
             await main
         asyncio.run = lambda main: real(both(main))
     """
-    assert run_readme("choose_color", play) == ["You chose #ff0000"]
+    assert run_readme(README_EXAMPLES[1], play, "choose_color") == ["You chose #ff0000"]
 
 
-def run_readme(name: str, play: str) -> list[str]:
+@pytest.mark.parametrize(("closes", "line"), [(True, "None"), (False, "You waited.")])
+def test_readme_run(closes: bool, line: str) -> None:
+    """The third program in the README prints its result, or None if its window was closed."""
+    play = f"""
+        def close():
+            label, = QtWidgets.QApplication.topLevelWidgets()
+            label.close()
+        real = qtinter.run
+        async def both(main):
+            if {closes}:
+                asyncio.get_running_loop().call_later(0.01, close)
+            return await main
+        qtinter.run = lambda main: real(both(main))
+    """
+    program = README_RUN.replace("sleep(3)", "sleep(3)" if closes else "sleep(0.03)")
+    assert program != README_RUN or closes
+    assert run_readme(program, play) == [line]
+
+
+def run_readme(program: str, play: str, module: str = "qtinter") -> list[str]:
     """Run a program of the README with a user, prepared by `play`; return the lines that it prints."""
-    ended = run_program(textwrap.dedent(play) + README_PROGRAMS[name], prelude=prelude(name))
+    ended = run_program(textwrap.dedent(play) + program, prelude=prelude(module))
     assert ended.code == 0, ended
     assert not complaints(ended.errors), ended.errors
     return ended.lines
