@@ -49,7 +49,7 @@ HEAD = """\
 Complete programs, each with what a program of its kind needs: progress, Cancel, errors that are
 shown, and an end in good order. From a checkout with a binding of Qt installed, start one with
 `python examples/chat.py`, say. With `--smoke` a program clicks and closes by itself; so it is
-tested on every binding.
+tested on every binding, and if it needs packages of others, on PySide6 and PyQt6.
 """
 
 
