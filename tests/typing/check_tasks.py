@@ -62,15 +62,6 @@ def wrong_runners() -> None:
     qtinter.using_asyncio_from_qt(True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
-def attachments() -> None:
-    """An attachment is a context manager that makes tasks."""
-    with qtinter.attach() as attachment:
-        assert_type(attachment, qtinter.Attachment)
-        assert_type(attachment.create_task(work(1), name="work"), "asyncio.Task[str]")
-        attachment.create_task(work)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    assert_type(attachment.close(), None)
-
-
 def loops() -> None:
     """Loops are loops of asyncio."""
     loop: asyncio.BaseEventLoop = qtinter.new_event_loop()
@@ -106,6 +97,7 @@ def hosts() -> None:
         assert_type(attachment, qtinter.Attachment)
         assert_type(attachment.create_task(work(1), name="work"), "asyncio.Task[str]")
         assert_type(attachment.get_loop(), qtinter.QiBaseEventLoop)
+    assert_type(attachment.close(), None)
 
 
 def wrong_hosts() -> None:
