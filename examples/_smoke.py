@@ -10,7 +10,7 @@ import traceback
 
 LONGEST_RUN = 60  # seconds
 
-# Of a picture, in pixels.
+# Of a picture, in Qt's pixels: a screen may have several for each (QT_SCALE_FACTOR).
 MARGIN = 12  # around each window
 TITLE_BAR = 26
 
@@ -68,18 +68,19 @@ def take_screenshot(*windows):
 def _picture(windows):
     from qtpy import QtGui
 
-    images = [_image(window) for window in windows]
-    width = sum(image.width() + MARGIN for image in images) + MARGIN
-    height = max(image.height() for image in images) + TITLE_BAR + 2 * MARGIN
-    picture = QtGui.QImage(width, height, QtGui.QImage.Format_RGB32)
+    ratio = windows[0].devicePixelRatio()
+    width = sum(window.width() + MARGIN for window in windows) + MARGIN
+    height = max(window.height() for window in windows) + TITLE_BAR + 2 * MARGIN
+    picture = QtGui.QImage(round(width * ratio), round(height * ratio), QtGui.QImage.Format_RGB32)
+    picture.setDevicePixelRatio(ratio)
     picture.fill(QtGui.QColor("white"))
     painter = QtGui.QPainter(picture)
     x = MARGIN
-    for window, image in zip(windows, images):
+    for window in windows:
         painter.translate(x, MARGIN)
-        _draw(painter, image, _title(window))
+        _draw(painter, window)
         painter.resetTransform()
-        x += image.width() + MARGIN
+        x += window.width() + MARGIN
     painter.end()
     return picture
 
@@ -98,14 +99,15 @@ def _title(window):
     return title or QtGui.QGuiApplication.applicationDisplayName()
 
 
-def _draw(painter, image, title):
+def _draw(painter, window):
     """Draw a window at the origin, in a plain frame: a program cannot see that of the desktop."""
     from qtpy import QtCore, QtGui
 
-    bar = QtCore.QRect(0, 0, image.width(), TITLE_BAR)
+    bar = QtCore.QRect(0, 0, window.width(), TITLE_BAR)
     painter.fillRect(bar, QtGui.QColor("#4a5568"))
     painter.setPen(QtGui.QColor("white"))
-    painter.drawText(bar, QtCore.Qt.AlignCenter, title)
-    painter.drawImage(0, TITLE_BAR, image)
+    painter.drawText(bar, QtCore.Qt.AlignCenter, _title(window))
+    ground = QtCore.QRect(QtCore.QPoint(0, TITLE_BAR), window.size())
+    painter.drawImage(ground, _image(window))
     painter.setPen(QtGui.QColor("#4a5568"))
-    painter.drawRect(-1, -1, image.width() + 1, TITLE_BAR + image.height() + 1)
+    painter.drawRect(-1, -1, window.width() + 1, TITLE_BAR + window.height() + 1)

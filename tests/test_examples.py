@@ -119,14 +119,17 @@ def test_gallery_lists_every_example() -> None:
     assert all(f"(pictures/{name}.png)" in gallery.index() for name in gallery.names())
 
 
-def screenshot(name: str, folder: Path) -> list[list[str]]:
+def screenshot(name: str, folder: Path, scale: int = 1) -> list[list[str]]:
     """Run an example, return the colours of its window, row by row, without its frame."""
     from qtpy import QtGui
 
     file = str(folder / "window.png")
     run_example(name, "--screenshot", file)
     image = QtGui.QImage(file)
-    image = image.copy(12, 12 + 26, image.width() - 2 * 12, image.height() - 2 * 12 - 26)
+    margin, bar = 12 * scale, 26 * scale
+    image = image.copy(
+        margin, margin + bar, image.width() - 2 * margin, image.height() - 2 * margin - bar
+    )
     return [
         [image.pixelColor(x, y).name() for x in range(image.width())] for y in range(image.height())
     ]
@@ -155,6 +158,17 @@ def test_screenshot_of_signal_stream(tmp_path: Path) -> None:
     assert min(heights) < 10
     assert min(map(min, heights.values())) < len(rows) / 4
     assert max(map(max, heights.values())) > len(rows) * 3 / 4
+
+
+@pytest.mark.linux_only  # QT_* variables come from the registry under Wine.
+def test_screenshot_of_two_pixels_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a screen with twice as many pixels, so has the picture, and the window still fills its frame."""
+    monkeypatch.setenv("QT_SCALE_FACTOR", "2")
+    rows = screenshot("search_form", tmp_path, scale=2)
+    assert len(rows) >= 600
+    ground = rows[-4][4]  # Of the form, not the white one of the picture.
+    assert ground != "#ffffff"
+    assert {rows[y][x] for y in (3, -4) for x in (3, -4)} == {ground}
 
 
 def test_examples_use_no_binding_by_name() -> None:
