@@ -141,7 +141,7 @@ class Attachment:
             )
         users.remove(self, self._shutdown_timeout)
 
-    def add(self, task: asyncio.Task[Any]) -> None:
+    def _add(self, task: asyncio.Task[Any]) -> None:
         """Called for each task made in the context of one of ours."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -209,5 +209,5 @@ class _Users:
             task = self._make_task(loop, coro, **keywords)
         attachment = _attachment.get(None)
         if attachment is not None:
-            attachment.add(task)
+            attachment._add(task)
         return task
