@@ -119,6 +119,26 @@ def test_gallery_lists_every_example() -> None:
     assert all(f"(pictures/{name}.png)" in gallery.index() for name in gallery.names())
 
 
+def test_commands(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo says how to start each example, and what to install before for which of them."""
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: find_spec("sys") if name == "aiohttp" else None
+    )
+    gallery.show_commands()
+    complete, others = capsys.readouterr().out.split("\nThese need more packages:\n")
+    first, *rest = others.splitlines()
+    assert "pip install" in first
+    assert '"dask[distributed]"' in first
+    assert "aiohttp" not in first
+    started = [
+        re.findall(r"(\w+)\.py$", text, re.MULTILINE) for text in (complete, "\n".join(rest))
+    ]
+    assert started[0] + started[1] == sorted(gallery.names(), key=lambda name: name in started[1])
+    assert "download" in started[0]
+    assert "chat" in started[1]
+
+
 def screenshot(name: str, folder: Path, scale: int = 1) -> list[list[str]]:
     """Run an example, return the colours of its window, row by row, without its frame."""
     from qtpy import QtGui

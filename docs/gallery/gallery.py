@@ -2,11 +2,12 @@
 
 `python gallery.py` writes index.md, from their docstrings. `python gallery.py pictures [NAME...]`
 takes pictures of the running programs, as building the documentation does; all of their packages
-must be installed.
+must be installed. `python gallery.py commands` says how to start them with this Python.
 """
 
 import ast
 import fnmatch
+import importlib.util
 import os
 import subprocess
 import sys
@@ -115,12 +116,42 @@ def take_picture(name):
         sys.exit(f"{name}.py has failed:\n{ended.stderr}")
 
 
+def show_commands():
+    """Say how to start the examples, those first that need nothing that is not installed."""
+    complete = [name for name in names() if not missing(name)]
+    print("The examples open windows:")
+    print_commands(complete)
+    others = [name for name in names() if name not in complete]
+    if others:
+        lacking = sorted({package for name in others for package in missing(name)})
+        print("\nThese need more packages:")
+        print(f"  {sys.executable} -m pip install", *(f'"{package}"' for package in lacking))
+        print_commands(others)
+
+
+def print_commands(examples):
+    """Print a line for each."""
+    for name in examples:
+        print(f"  {sys.executable} {EXAMPLES / name}.py")
+
+
+def missing(name):
+    """Return what has to be installed for an example, and is not."""
+    return [
+        PACKAGES[module]
+        for module in modules(name)
+        if module in PACKAGES and importlib.util.find_spec(module) is None
+    ]
+
+
 def main():
     """Do what the command line says."""
     if sys.argv[1:2] == ["pictures"]:
         PICTURES.mkdir(exist_ok=True)
         for name in sys.argv[2:] or names():
             take_picture(name)
+    elif sys.argv[1:] == ["commands"]:
+        show_commands()
     else:
         (HERE / "index.md").write_text(index(), "utf-8")
 
