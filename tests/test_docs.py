@@ -48,6 +48,8 @@ NEEDS = {
     "databases": ["aiosqlite", "asyncpg"],
 }
 NEEDS_PROGRAMS = {"databases": ["initdb", "postgres", "pg_isready"]}
+# Debian and Ubuntu do not have those of a PostgreSQL server on PATH.
+PATH = os.pathsep.join([os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))])
 NEEDS_PYTHON = {"loop_factory": (3, 12)}
 NEEDS_LINUX = ["serial", "databases"]
 SHOWS_MESSAGE_BOX = ["closing", "dialogs", "step6"]
@@ -62,7 +64,7 @@ def skip_without_needs(name: str) -> None:
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"needs {module}, as in the tox environment docs")
     for program in NEEDS_PROGRAMS.get(name, []):
-        if shutil.which(program) is None:
+        if shutil.which(program, path=PATH) is None:
             pytest.skip(f"needs the program {program}")
     if sys.version_info < NEEDS_PYTHON.get(name, (3,)):
         pytest.skip("needs a newer Python")
@@ -84,7 +86,7 @@ def play(path: Path) -> subprocess.CompletedProcess[str]:
     skip_without_needs(path.stem)
     ended = subprocess.run(
         [sys.executable, "-W", "error", str(TOOLS / "play.py"), str(path)],
-        env={**os.environ, "QT_QUICK_BACKEND": "software"},
+        env={**os.environ, "PATH": PATH, "QT_QUICK_BACKEND": "software"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
