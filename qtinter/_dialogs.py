@@ -31,8 +31,8 @@ async def asyncdialog(dialog: Any) -> int:
         dialog: a QDialog, or one of its subclasses.
 
     Returns:
-        The result code: QDialog.Accepted, QDialog.Rejected, a button of QMessageBox, or what was
-            given to `done()`.
+        The result code, which is QDialog.Accepted, QDialog.Rejected, a button of QMessageBox, or
+        what was given to `done()`.
 
     Raises:
         RuntimeError: no Qt-backed loop is running.
