@@ -27,8 +27,11 @@ stderr: list[int] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep standard error, which is pytest's own while a test runs."""
+    """Keep standard error, which is pytest's own while a test runs, and take SIGINT."""
     stderr.append(os.dup(sys.__stderr__.fileno()))
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # So it is in the background of a shell script, and in all processes started there.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
