@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import threading
 from typing import Any
 
 
@@ -18,9 +19,30 @@ def __getattr__(name: str) -> Any:
         import qtpy
 
         module = importlib.import_module(f"{qtpy.API_NAME}.QtCore")
+        with _creating:
+            _create_enums(module)
         globals()["QtCore"] = module
         return module
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+_creating = threading.Lock()
+
+
+def _create_enums(core: Any) -> None:
+    """Ask for the enums that we use, so that they exist when loops begin in several threads at once.
+
+    PySide makes an enum when it is first asked for; meanwhile, it does not exist for other threads
+    (AttributeError, 6.12).
+    """
+    for scope, name in (
+        (core.Qt, "TimerType"),
+        (core.Qt, "ConnectionType"),
+        (core.QEvent, "Type"),
+        (core.QSocketNotifier, "Type"),
+        (core.QEventLoop, "ProcessEventsFlag"),
+    ):
+        getattr(scope, name, None)  # PyQt5 has no names for some.
 
 
 @functools.cache
