@@ -58,6 +58,11 @@ SHOWS_MESSAGE_BOX = ["closing", "dialogs", "step6"]
 COMPLAINTS = re.compile("Traceback|Warning|Exception|Error|never awaited|destroyed|pending")
 
 
+@pytest.fixture(autouse=True)
+def _no_hang() -> None:
+    """Processes have a limit of their own, which is longer than that of other tests."""
+
+
 def skip_without_needs(name: str) -> None:
     """Skip the test if something is not here that a program or page needs."""
     for module in NEEDS.get(name, []):
