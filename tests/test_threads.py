@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from harness import exec_until, run_nested, run_program
+from harness import exec_until, output_of, run_nested, run_program
 from qtpy import QtCore
 
 import qtinter
@@ -660,3 +660,23 @@ say("end")
 def random_threshold(seed):
     """A threshold of the garbage collector, from eager to usual."""
     return (50, 5, 700, 200)[seed % 4]
+
+
+def test_first_loops_of_a_process_begin_at_once():
+    """The very first loops may begin in several threads at the same time."""
+    assert output_of("""
+        app = QtCore.QCoreApplication([])
+        barrier = threading.Barrier(8)
+        sys.setswitchinterval(1e-6)
+        loops = [qtinter.new_event_loop() for _ in range(8)]
+        def work(loop):
+            barrier.wait()
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.close()
+        threads = [threading.Thread(target=work, args=[loop]) for loop in loops]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        say(*[loop.is_closed() for loop in loops])
+        """) == ["True " * 7 + "True"]
