@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _qt
 from ._cleanup import at_exit, end_tasks, finish, finish_in_place, not_at_exit, run_in_place
-from ._loops import QiBaseEventLoop, hosted_loops, new_event_loop
+from ._loops import QiBaseEventLoop, hosted_loops, new_event_loop, task_watchers
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -55,7 +55,8 @@ def attach(*, shutdown_timeout: float | None = None) -> Attachment:
 class Attachment:
     """What `attach()` returns: one user of a loop. A context manager that closes itself.
 
-    Its tasks are those made by `create_task()`, and all that these make in turn.
+    Its tasks are those made by `create_task()`, and all that these make in turn, the slots that they
+    call included. What Qt calls meanwhile is not theirs, even while one of them has a dialog open.
     """
 
     def __init__(self, loop: QiBaseEventLoop, shutdown_timeout: float | None) -> None:
@@ -112,7 +113,9 @@ class Attachment:
         context = contextvars.copy_context() if context is None else context.copy()
         context.run(_attachment.set, self)
         name = name or getattr(coro, "__qualname__", None)
-        return context.run(lambda: loop.create_task(coro, name=name))
+        task = context.run(lambda: loop.create_task(coro, name=name))
+        self._add(task)
+        return task
 
     def close(self) -> None:
         """Cancel this attachment's tasks and let them finish; the last one also closes the loop.
@@ -142,16 +145,20 @@ class Attachment:
         users.remove(self, self._shutdown_timeout)
 
     def _add(self, task: asyncio.Task[Any]) -> None:
-        """Called for each task made in the context of one of ours."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """Called for each task made in the context of one of ours, and for those of `create_task()`."""
+        if task not in self._tasks:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
 
 _attachment: contextvars.ContextVar[Attachment] = contextvars.ContextVar("qtinter attachment")
 
 
 class _Users:
-    """The attachments of a loop, and its task factory meanwhile."""
+    """The attachments of a loop, and who notices its tasks.
+
+    Not by a task factory: anybody may set another, and run_task() uses none.
+    """
 
     _by_loop: dict[QiBaseEventLoop, _Users] = {}  # noqa: RUF012  # one for the process
 
@@ -159,8 +166,8 @@ class _Users:
         self._loop = loop
         self._owns_loop = hosted_loops.get(threading.get_ident()) is loop
         self._attachments: set[Attachment] = set()
-        self._make_task = loop.get_task_factory()
-        loop.set_task_factory(self._create_task)
+        loop.create_task = self._create_task  # type: ignore[method-assign]
+        task_watchers[loop] = self._watch
         if threading.current_thread() is threading.main_thread():
             at_exit(self._process_ends)
 
@@ -186,8 +193,8 @@ class _Users:
             return
         del self._by_loop[self._loop]
         not_at_exit(self._process_ends)
-        if self._loop.get_task_factory() == self._create_task:
-            self._loop.set_task_factory(self._make_task)
+        del task_watchers[self._loop]
+        del self._loop.create_task
         if self._owns_loop:
             finish_in_place(self._loop, timeout)
             self._loop.detach()
@@ -201,13 +208,15 @@ class _Users:
             with contextlib.suppress(RuntimeError):
                 attachment.close()
 
-    def _create_task(self, loop: Any, coro: Any, **keywords: Any) -> Any:
-        task: Any
-        if self._make_task is None:
-            task = asyncio.Task(coro, loop=loop, **keywords)
-        else:
-            task = self._make_task(loop, coro, **keywords)
-        attachment = _attachment.get(None)
-        if attachment is not None:
-            attachment._add(task)
+    def _create_task(self, coro: Any, **keywords: Any) -> Any:
+        task = type(self._loop).create_task(self._loop, coro, **keywords)
+        self._watch(task)
         return task
+
+    def _watch(self, task: asyncio.Task[Any]) -> None:
+        attachment = _attachment.get(None)
+        # The context may have come from another thread; and a slot that a Qt loop inside a coroutine
+        # calls has the context of that coroutine.
+        if attachment in self._attachments and not self._loop.is_in_nested_qt_loop():
+            assert attachment is not None
+            attachment._add(task)

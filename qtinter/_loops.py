@@ -31,6 +31,9 @@ _RECEIVED_AT_ONCE = 256 * 1024
 # The loops that are attached to hosts, by thread.
 hosted_loops: dict[int, QiBaseEventLoop] = {}
 
+# Called with each task that run_task() starts, which create_task() does not make, by loop.
+task_watchers: dict[asyncio.AbstractEventLoop, Callable[[asyncio.Task[Any]], None]] = {}
+
 
 class QiBaseEventLoop(asyncio.BaseEventLoop):
     """What all logical loops have in common.
@@ -159,6 +162,10 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
     def tasks_on_stack(self) -> set[asyncio.Task[Any]]:
         """Return the tasks that are running the caller, one inside the other."""
         return set() if self._driver is None else self._driver.tasks_on_stack()
+
+    def is_in_nested_qt_loop(self) -> bool:
+        """Tell whether the caller is a slot or the like, called by a Qt loop that the loop's code has opened."""
+        return self._driver is not None and self._driver.is_in_nested_qt_loop()
 
     _selector: Any  # Known to typeshed on Windows only.
     _default_executor: Any

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from . import _qt
 from ._bridges import Guest, Scheduler, current_scheduler, guests, require_scheduler
 from ._compat import start_task
-from ._loops import QiBaseEventLoop, hosted_loops
+from ._loops import QiBaseEventLoop, hosted_loops, task_watchers
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec
@@ -72,7 +72,7 @@ def run_task(
 def run_task_in(scheduler: Scheduler, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     """As `run_task()`, in one of the two that may be running in this thread."""
     if isinstance(scheduler, QiBaseEventLoop):
-        return start_task(scheduler, coro, None, None)
+        return _start_task(scheduler, coro, None, None)
     task: asyncio.Task[T] = scheduler.start_task(coro, None)
     return task
 
@@ -88,7 +88,19 @@ def _start_in_loop(
         raise RuntimeError(
             "run_task(allow_task_nesting=False) was called inside a task; use asyncio.create_task there"
         )
-    return start_task(loop, coro, name, context)
+    return _start_task(loop, coro, name, context)
+
+
+def _start_task(
+    loop: asyncio.AbstractEventLoop,
+    coro: Coroutine[Any, Any, T],
+    name: str | None,
+    context: contextvars.Context | None,
+) -> asyncio.Task[T]:
+    task = start_task(loop, coro, name, context)
+    if task_watchers and loop in task_watchers:
+        task_watchers[loop](task)
+    return task
 
 
 def _start_in_trio(

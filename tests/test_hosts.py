@@ -93,6 +93,73 @@ def test_tasks_of_tasks_belong_to_the_attachment():
     other.close()
 
 
+def test_slots_that_a_task_calls_belong_to_the_attachment():
+    """What a task starts with run_task(), or by emitting a signal, is cancelled with it."""
+    log = []
+
+    class Sender(QtCore.QObject):
+        emitted = (getattr(QtCore, "Signal", None) or QtCore.pyqtSignal)()
+
+    sender = Sender()
+    slot = qtinter.asyncslot(lambda: tick(log, "slot"))
+    sender.emitted.connect(slot)
+
+    async def parent():
+        qtinter.run_task(tick(log, "run_task"))
+        sender.emitted.emit()
+
+    other = qtinter.attach()
+    with qtinter.attach() as attachment:
+        attachment.create_task(parent())
+        exec_until(lambda: {"slot", "run_task"} <= set(log))
+    assert {"slot ended", "run_task ended"} <= set(log)
+    other.close()
+
+
+def test_slots_that_qt_calls_meanwhile_do_not():
+    """What others start while a coroutine of the attachment has a Qt loop open is theirs."""
+    log, tasks = [], []
+    qt_loop = QtCore.QEventLoop()
+
+    async def dialog():
+        (getattr(qt_loop, "exec", None) or qt_loop.exec_)()
+
+    def slot():
+        tasks.append(asyncio.ensure_future(tick(log, "create_task")))
+        qtinter.run_task(tick(log, "run_task"))
+        second.create_task(tick(log, "second"))
+        qt_loop.exit()
+
+    first, second = qtinter.attach(), qtinter.attach()
+    task = first.create_task(dialog())
+    QtCore.QTimer.singleShot(20, slot)
+    exec_until(task.done)
+    first.close()
+    del log[:]
+    exec_until(lambda: {"create_task", "run_task", "second"} <= set(log))
+    second.close()
+
+
+def test_a_task_factory_set_meanwhile():
+    """Tasks are those of the attachment whatever task factory the loop is given, which stays in place."""
+    log = []
+
+    def make_task(loop, coro, **keywords):
+        return asyncio.Task(coro, loop=loop, **keywords)
+
+    async def parent():
+        await asyncio.gather(tick(log, "parent"), tick(log, "child"))
+
+    first, second = qtinter.attach(), qtinter.attach()
+    first.get_loop().set_task_factory(make_task)
+    first.create_task(parent())
+    exec_until(lambda: {"parent", "child"} <= set(log))
+    first.close()
+    assert {"parent ended", "child ended"} <= set(log)
+    assert second.get_loop().get_task_factory() is make_task
+    second.close()
+
+
 def test_close_in_a_slot():
     """close() may be called by code that Qt called, and the host goes on."""
     log = []

@@ -135,6 +135,10 @@ class Driver:
         """Loop thread. Tell whether Python code of the logical loop has the thread, not Qt."""
         return self._depth > 0 and self._loop_level() == self._level
 
+    def is_in_nested_qt_loop(self) -> bool:
+        """Loop thread. Tell whether Qt has the thread although an iteration is on the stack."""
+        return self._depth > 0 and not self.is_iterating()
+
     def has_dialogs(self) -> bool:
         """Loop thread. Tell whether Qt loops are nested in the one that this run executes."""
         return self._qt_loop is not None and self._loop_level() > self._qt_loop.level
