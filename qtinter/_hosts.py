@@ -82,10 +82,13 @@ class Attachment:
         """Return the loop.
 
         Raises:
-            RuntimeError: the attachment is closed.
+            RuntimeError: the attachment is closed, or so is the QiRunner whose loop it uses.
         """
-        if self._is_closed:
-            raise RuntimeError("the attachment is closed; call qtinter.attach() for another one")
+        if self._is_closed or self._loop.is_closed():
+            raise RuntimeError(
+                "the attachment, or the QiRunner whose loop it uses, is closed; call "
+                "qtinter.attach() for another one"
+            )
         return self._loop
 
     def create_task(
@@ -103,7 +106,7 @@ class Attachment:
             context: context of which a copy is used; None for the current one.
 
         Raises:
-            RuntimeError: the attachment is closed.
+            RuntimeError: the attachment is closed, or so is the QiRunner whose loop it uses.
         """
         try:
             loop = self.get_loop()

@@ -228,6 +228,15 @@ def test_use_after_close():
         attachment.get_loop()
 
 
+def test_use_after_the_runner_is_closed():
+    """An attachment whose QiRunner is closed refuses tasks in the same way, and can be closed."""
+    with qtinter.QiRunner():
+        attachment = qtinter.attach()
+    with pytest.raises(RuntimeError, match="attach"):
+        attachment.create_task(tick([]))
+    attachment.close()
+
+
 def test_close_in_another_thread_is_refused():
     """close() belongs to the thread of attach()."""
     attachment = qtinter.attach()
