@@ -50,7 +50,7 @@ def current_scheduler() -> Scheduler | None:
     """Return what runs coroutines here; of two, what runs the caller."""
     loop = asyncio._get_running_loop()
     if not isinstance(loop, QiBaseEventLoop):
-        loop = hosted_loops.get(threading.get_ident()) if hosted_loops else None
+        loop = hosted_loops.get(threading.get_ident(), [None])[-1] if hosted_loops else None
     if guests:
         guest = guest_here()
         if guest is not None and (loop is None or guest.comes_before(loop)):
@@ -84,13 +84,15 @@ def is_scheduler_of_thread(scheduler: object) -> bool:
     return (
         asyncio._get_running_loop() is scheduler
         or (bool(guests) and guest_here() is scheduler)
-        or (bool(hosted_loops) and hosted_loops.get(threading.get_ident()) is scheduler)
+        or (bool(hosted_loops) and scheduler in hosted_loops.get(threading.get_ident(), []))
     )
 
 
 def has_ended(scheduler: Scheduler) -> bool:
     """Any thread. Tell whether nothing can be run in it any more, or not yet again."""
-    return not scheduler.is_running() and scheduler not in hosted_loops.values()
+    return not scheduler.is_running() and not any(
+        scheduler in loops for loops in list(hosted_loops.values())
+    )
 
 
 def call_in_scheduler(scheduler: Scheduler, callback: Callable[..., object], *args: Any) -> None:

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _qt
 from ._cleanup import at_exit, end_tasks, finish, finish_in_place, not_at_exit, run_in_place
-from ._loops import QiBaseEventLoop, hosted_loops, new_event_loop, task_watchers
+from ._loops import (
+    QiBaseEventLoop,
+    hosted_loops,
+    new_event_loop,
+    nothing_running,
+    task_watchers,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -42,11 +48,11 @@ def attach(*, shutdown_timeout: float | None = None) -> Attachment:
         RuntimeError: there is no application object.
     """
     _qt.require_application("attach()")
-    running = asyncio._get_running_loop()
-    loop = hosted_loops.get(threading.get_ident())
-    if loop is None and isinstance(running, QiBaseEventLoop):
-        loop = running
-    if loop is None:
+    hosted = hosted_loops.get(threading.get_ident(), [])
+    loop = asyncio._get_running_loop()
+    if hosted:
+        loop = hosted[-1] if _Users.may_join(hosted[-1]) else None
+    if not isinstance(loop, QiBaseEventLoop):
         loop = new_event_loop()
         loop.attach_to_host()
     return Attachment(loop, shutdown_timeout)
@@ -141,7 +147,7 @@ class Attachment:
                 "the attachment cannot be closed by code that it is running; close it in a slot"
             )
         self._is_closed = True
-        if self._tasks and _qt.has_application():
+        if self._tasks and users.is_loop_called():
             run_in_place(
                 self._loop, end_tasks(lambda: self._tasks, self._loop, self._shutdown_timeout)
             )
@@ -167,7 +173,7 @@ class _Users:
 
     def __init__(self, loop: QiBaseEventLoop) -> None:
         self._loop = loop
-        self._owns_loop = hosted_loops.get(threading.get_ident()) is loop
+        self._owns_loop = loop in hosted_loops.get(threading.get_ident(), [])
         self._attachments: set[Attachment] = set()
         loop.create_task = self._create_task  # type: ignore[method-assign]
         task_watchers[loop] = self._watch
@@ -180,6 +186,15 @@ class _Users:
         if loop not in cls._by_loop:
             cls._by_loop[loop] = cls(loop)
         return cls._by_loop[loop]
+
+    @classmethod
+    def may_join(cls, loop: QiBaseEventLoop) -> bool:
+        """Tell whether a hosted loop takes another one: not if it is closing, or Qt has forgotten it."""
+        return loop in cls._by_loop and loop.is_called_by_qt()
+
+    def is_loop_called(self) -> bool:
+        """Tell whether Qt calls the loop, so that tasks may finish in it."""
+        return self._loop.is_called_by_qt() if self._owns_loop else _qt.has_application()
 
     def add(self, attachment: Attachment) -> None:
         """One more."""
@@ -199,10 +214,13 @@ class _Users:
         del task_watchers[self._loop]
         del self._loop.create_task
         if self._owns_loop:
-            finish_in_place(self._loop, timeout)
+            if self.is_loop_called():
+                finish_in_place(self._loop, timeout)
+            is_finished = self.is_loop_called()
             self._loop.detach()
-            if not _qt.has_application():
-                finish(self._loop, timeout)
+            if not is_finished:
+                with nothing_running():
+                    finish(self._loop, timeout)
             self._loop.close()
 
     def _process_ends(self) -> None:

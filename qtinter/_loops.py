@@ -28,11 +28,26 @@ if sys.platform == "win32":
 # What transports of asyncio are ready to receive with one call.
 _RECEIVED_AT_ONCE = 256 * 1024
 
-# The loops that are attached to hosts, by thread.
-hosted_loops: dict[int, QiBaseEventLoop] = {}
+# The loops that are attached to hosts, by thread. Of several, the last one is in use, and the others
+# are on their way out.
+hosted_loops: dict[int, list[QiBaseEventLoop]] = {}
 
 # Called with each task that run_task() starts, which create_task() does not make, by loop.
 task_watchers: dict[asyncio.AbstractEventLoop, Callable[[asyncio.Task[Any]], None]] = {}
+
+
+@contextlib.contextmanager
+def nothing_running() -> Iterator[None]:
+    """Put the loop that is running in this thread aside meanwhile, if there is one, with its task."""
+    loop = asyncio._get_running_loop()
+    task = None if loop is None else swap_current_task(loop, None)
+    asyncio._set_running_loop(None)
+    try:
+        yield
+    finally:
+        if loop is not None:
+            asyncio._set_running_loop(loop)
+            swap_current_task(loop, task)
 
 
 class QiBaseEventLoop(asyncio.BaseEventLoop):
@@ -102,7 +117,11 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         _qt.require_application("a Qt-backed event loop")
         _qt.ensure_dispatcher()
         self._embed(HostedDriver(self, self._iteration))
-        hosted_loops[threading.get_ident()] = self
+        hosted_loops.setdefault(threading.get_ident(), []).append(self)
+
+    def is_called_by_qt(self) -> bool:
+        """For hosted loops: tell whether Qt still calls this loop; not if its application is gone."""
+        return isinstance(self._driver, HostedDriver) and self._driver.is_called_by_qt()
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
@@ -111,16 +130,13 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         if other is self:
             yield
             return
-        task = None if other is None else swap_current_task(other, None)
-        asyncio._set_running_loop(None)
-        begin_run(self)
-        try:
-            yield
-        finally:
-            if other is not None:
-                end_run(self)
-                asyncio._set_running_loop(other)
-                swap_current_task(other, task)
+        with nothing_running():
+            begin_run(self)
+            try:
+                yield
+            finally:
+                if other is not None:
+                    end_run(self)
 
     def detach(self) -> BaseException | None:
         """Undo `attach()` or `attach_to_host()`; return what ended the run, if anything.
@@ -136,8 +152,11 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
             )
         error = self._driver.error
         self._disembed()
-        if hosted_loops.get(threading.get_ident()) is self:
-            del hosted_loops[threading.get_ident()]
+        here = threading.get_ident()
+        if self in hosted_loops.get(here, []):
+            hosted_loops[here].remove(self)
+            if not hosted_loops[here]:
+                del hosted_loops[here]
         if asyncio._get_running_loop() is self:
             end_run(self)
         return error

@@ -237,6 +237,45 @@ def test_use_after_the_runner_is_closed():
     attachment.close()
 
 
+@pytest.mark.parametrize("has_other", [False, True], ids=["alone", "beside another loop"])
+def test_attach_while_the_last_one_is_closing(has_other):
+    """Who attaches while the last attachment is closing, and waits for its executor, gets a loop that stays open."""
+    log, late = [], []
+
+    def attach():
+        late.append(qtinter.attach())
+        late[0].create_task(tick(log, "late"))
+
+    def job():
+        begun.set()
+        done.wait(5)
+
+    def use():
+        first = qtinter.attach()
+        loop = first.get_loop()
+        loop.run_in_executor(None, job)
+        begun.wait(5)
+        QtCore.QTimer.singleShot(5, attach)
+        QtCore.QTimer.singleShot(20, done.set)
+        first.close()
+        assert loop.is_closed()
+        del log[:]
+        exec_until(lambda: log)
+        late[0].close()
+        assert log[-1] == "late ended"
+
+    async def shell():
+        use()
+
+    begun, done = threading.Event(), threading.Event()
+    if has_other:
+        plain = asyncio.SelectorEventLoop()
+        plain.run_until_complete(shell())
+        plain.close()
+    else:
+        use()
+
+
 def test_close_in_another_thread_is_refused():
     """close() belongs to the thread of attach()."""
     attachment = qtinter.attach()
@@ -450,6 +489,39 @@ def test_a_host_that_ends_without_close():
             {last}
         """)
         assert lines == ["end", "cleaned up"]
+
+
+def test_another_application_object():
+    """An attachment that outlives its application is closed, tasks and all, in the next one, which others use."""
+    lines = output_of("""
+        import gc
+        async def work(name, seconds=30):
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                await asyncio.sleep(0.01)
+                say(name)
+        app = QtCore.QCoreApplication([])
+        first = qtinter.attach()
+        first.create_task(work("first"))
+        QtCore.QTimer.singleShot(20, app.exit)
+        app.exec_()
+        if hasattr(app, "shutdown"):
+            app.shutdown()
+        app = None
+        gc.collect()
+        app = QtCore.QCoreApplication([])
+        second = qtinter.attach()
+        second.create_task(work("second", 0)).add_done_callback(lambda _: app.exit())
+        app.exec_()
+        first.close()
+        second.create_task(work("third"))
+        QtCore.QTimer.singleShot(20, app.exit)
+        app.exec_()
+        second.close()
+        say("end")
+    """)
+    assert lines == ["second", "first", "third", "end"]
 
 
 def test_ctrl_c_reaches_the_hosts_handler():

@@ -26,6 +26,15 @@ class HostedDriver(Driver):
 
     def __init__(self, loop: Any, iterate: Callable[[], None]) -> None:
         super().__init__(loop, iterate, None, handle_sigint=_is_wakeup_fd_free(), may_end=False)
+        self._anchor = _qt.Anchor()
+
+    def close(self) -> None:
+        super().close()
+        self._anchor.close()
+
+    def is_called_by_qt(self) -> bool:
+        """Loop thread. Tell whether the application is still the one that this run began with."""
+        return _qt.has_application() and self._anchor.holds()
 
     def interrupted(self, error: BaseException) -> None:
         """Loop thread. A handler has raised `error`."""

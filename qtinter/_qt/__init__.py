@@ -6,6 +6,7 @@ Differences between bindings live here, each as one named function.
 from typing import Any
 
 from . import binding
+from .application import Anchor as Anchor
 from .application import application as application
 from .application import ensure_dispatcher as ensure_dispatcher
 from .application import forget_thread as forget_thread

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from typing import Any, Callable
@@ -26,6 +27,29 @@ def require_application(what: str) -> None:
             f"{what} needs an application object and there is none; create a QCoreApplication, "
             "QGuiApplication or QApplication first and keep a reference to it"
         )
+
+
+class Anchor:
+    """Tells whether this thread has still the event dispatcher that it had, hence the application too.
+
+    A child of the dispatcher dies with it. Another application object may have the same address.
+    """
+
+    def __init__(self) -> None:
+        core = binding.QtCore
+        self._child: Any = core.QObject()
+        with contextlib.suppress(RuntimeError):  # See ThreadLoop.
+            self._child.setParent(core.QAbstractEventDispatcher.instance())
+
+    def holds(self) -> bool:
+        """Tell whether nothing has changed."""
+        return binding.is_alive(self._child)
+
+    def close(self) -> None:
+        """Its thread. It has served."""
+        if self.holds():
+            self._child.setParent(None)
+        self._child = None
 
 
 def is_qobject(thing: object) -> bool:
