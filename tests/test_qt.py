@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import socket
+import sys
 import threading
 import time
 
 import pytest
+import qtpy
 from harness import application, exec_for, exec_until
+from qtpy import QtCore
 
 from qtinter import _qt
 
@@ -167,3 +170,24 @@ def test_unknown_attributes():
     """Only QtCore is looked up lazily."""
     with pytest.raises(AttributeError, match="nothing"):
         _qt.nothing  # noqa: B018
+
+
+@pytest.mark.skipif(not qtpy.PYSIDE2, reason="a defect of PySide2")
+def test_the_thread_of_python_is_forgotten():
+    """A thread of Python that ends leaves nothing of PySide2 on its QThread, which Qt destroys when Python may be exiting."""
+    from qtpy import shiboken
+
+    numbers = []
+
+    def work():
+        _qt.loop_level()
+        (address,) = shiboken.getCppPointer(QtCore.QThread.currentThread())
+        numbers.append(len(QtCore.QThread.currentThread().dynamicPropertyNames()))
+        locals_ = sys.modules["qtinter._qt.application"]._locals
+        locals_.__dict__.clear()  # As Python does when a thread ends.
+        numbers.append(len(shiboken.wrapInstance(address, QtCore.QThread).dynamicPropertyNames()))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert numbers == [1, 0]

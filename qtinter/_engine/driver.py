@@ -118,7 +118,6 @@ class Driver:
         self._multiplexer.close_poller()
         self._nesting.close()
         self._loop_level = _qt.loop_level  # Which holds no QThread.
-        _qt.forget_thread()
 
     # What others ask for.
 

@@ -9,7 +9,6 @@ from . import binding
 from .application import Anchor as Anchor
 from .application import application as application
 from .application import ensure_dispatcher as ensure_dispatcher
-from .application import forget_thread as forget_thread
 from .application import has_application as has_application
 from .application import is_in_thread_of as is_in_thread_of
 from .application import is_main_thread as is_main_thread

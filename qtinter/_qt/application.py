@@ -30,25 +30,28 @@ def require_application(what: str) -> None:
 
 
 class Anchor:
-    """Tells whether this thread has still the event dispatcher that it had, hence the application too.
+    """Tells whether the main thread has still the event dispatcher that it had, hence the application too.
 
-    A child of the dispatcher dies with it. Another application object may have the same address.
+    A child of the dispatcher dies with it. Another application object may have the same address. The
+    dispatchers of other threads stay when the application goes.
     """
 
     def __init__(self) -> None:
-        core = binding.QtCore
-        self._child: Any = core.QObject()
-        with contextlib.suppress(RuntimeError):  # See ThreadLoop.
-            self._child.setParent(core.QAbstractEventDispatcher.instance())
+        self._child: Any = None
+        if is_main_thread():
+            core = binding.QtCore
+            self._child = core.QObject()
+            with contextlib.suppress(RuntimeError):  # See ThreadLoop.
+                self._child.setParent(core.QAbstractEventDispatcher.instance())
 
     def holds(self) -> bool:
         """Tell whether nothing has changed."""
-        return binding.is_alive(self._child)
+        return self._child is None or binding.is_alive(self._child)
 
     def close(self) -> None:
         """Its thread. It has served."""
-        if self.holds():
-            self._child.setParent(None)
+        if self._child is not None and self.holds():
+            binding.wrapper_module().delete(self._child)
         self._child = None
 
 
@@ -65,12 +68,12 @@ def is_in_thread_of(qobject: Any) -> bool:
     """
     if binding.is_pyside2() and qobject == application():
         return is_main_thread()
-    return bool(qobject.thread() == binding.QtCore.QThread.currentThread())
+    return bool(qobject.thread() == _current_thread())
 
 
 def loop_level() -> int:
     """How many Qt event loops of this thread are being executed, one inside the other."""
-    level: int = binding.QtCore.QThread.currentThread().loopLevel()
+    level: int = _current_thread().loopLevel()
     return level
 
 
@@ -81,7 +84,7 @@ def level_meter() -> Callable[[], int]:
     """
     if binding.is_pyside2():
         return loop_level
-    meter: Callable[[], int] = binding.QtCore.QThread.currentThread().loopLevel
+    meter: Callable[[], int] = _current_thread().loopLevel
     return meter
 
 
@@ -90,19 +93,36 @@ def is_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def forget_thread() -> None:
-    """When a run ends in a thread that Qt did not start: let PySide2 forget the QThread.
+def _current_thread() -> Any:
+    if binding.is_pyside2() and not is_main_thread():
+        _locals.end = getattr(_locals, "end", None) or _ThreadEnd()
+    return binding.QtCore.QThread.currentThread()
+
+
+class _ThreadEnd:
+    """When a thread that Qt did not start ends, makes PySide2 forget its QThread.
 
     On every QObject that it knows it hangs a property whose destruction takes the GIL. That of such a
     QThread is destroyed in the last moment of the thread, when Python waits for it no longer, and
-    may have exited. PySide6 (6.11, 6.12) was never seen to fail. Left alone if somebody else has a
-    reference, which would become useless.
+    may be exiting: then the process aborts ("terminate called without an active exception"). Python
+    clears what is local to a thread earlier, whatever the thread has left open. PySide6 (6.11,
+    6.12) was never seen to fail. Left alone if somebody else has a reference, which would become
+    useless.
     """
-    if binding.is_pyside2() and not is_main_thread():
+
+    def __init__(self) -> None:
+        self._thread_id = threading.get_ident()
+
+    def __del__(self, get_ident: Callable[[], int] = threading.get_ident) -> None:
+        if get_ident() != self._thread_id:
+            return  # Python has exited, and the thread not.
         thread = binding.QtCore.QThread.currentThread()
         is_ours_alone = sys.getrefcount(thread) == 2  # The name, and the argument.
         if is_ours_alone and not binding.wrapper_module().createdByPython(thread):
             thread.setProperty("_PySideInvalidatePtr", None)
+
+
+_locals = threading.local()
 
 
 def ensure_dispatcher() -> None:
@@ -115,4 +135,4 @@ def leave_event_loops() -> None:
     if is_main_thread():
         binding.QtCore.QCoreApplication.exit()
     else:
-        binding.QtCore.QThread.currentThread().exit()
+        _current_thread().exit()
