@@ -718,6 +718,25 @@ def resources():
     return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd")), memory
 
 
+def test_qt_objects_of_many_workers(qapp):
+    """A worker that has ended leaves no Qt object behind, but for the QThread that PySide2 keeps."""
+
+    def count():
+        gc.collect()
+        kinds = map(type, gc.get_objects())
+        return sum(issubclass(k, QtCore.QObject) and k is not QtCore.QThread for k in kinds)
+
+    def use():
+        for _ in range(20):
+            with QThreadExecutor(1) as executor:
+                executor.submit(int).result(5)
+
+    use()
+    before = count()
+    use()
+    assert count() <= before
+
+
 def test_resources_of_many_executors(qapp):
     """1,000 executors leave no threads, no fds and no memory behind."""
 

@@ -23,10 +23,12 @@ class ThreadLoop:
         ensure_dispatcher()
         self._loop: Any = core.QEventLoop()
         self._bell: Any = doorbell(callback)
+        # Kept: PySide would take a parent that is no longer known for a reason to keep the children.
+        self._dispatcher: Any = core.QAbstractEventDispatcher.instance()
         for thing in (self._loop, self._bell):
             # PyQt sometimes finds the wrapper of a dispatcher that died at the same address.
             with contextlib.suppress(RuntimeError):
-                thing.setParent(core.QAbstractEventDispatcher.instance())
+                thing.setParent(self._dispatcher)
 
     def run(self) -> None:
         """Return after `leave()`, or when code in the thread makes its Qt loops return."""
@@ -61,10 +63,11 @@ class ThreadLoop:
         self._bell.close()
         self._bell.setParent(None)
         self._loop.setParent(None)
-        self._bell = self._loop = None
         if has_application():
             deferred = binding.enum(core.QEvent, "Type", "DeferredDelete")
             core.QCoreApplication.sendPostedEvents(None, int(deferred))
         if not binding.is_pyqt():
-            for thing in (core.QAbstractEventDispatcher.instance(), thread):
+            for thing in (self._dispatcher, thread):
                 thing.setProperty("_PySideInvalidatePtr", None)
+        # Last, because PySide2 forgets the QThread with any object that was asked for it.
+        self._bell = self._loop = self._dispatcher = None
