@@ -214,7 +214,7 @@ if window is not None:
 mode = choose("mode", (nested, attached, hosted, plugins))
 end = choose("end", ENDS)
 # Python ignores a KeyboardInterrupt that is raised while an object is finalized.
-QtCore.QTimer.singleShot(5000, lambda: (say("not ended"), app.exit()))
+QtCore.QTimer.singleShot(15000, lambda: (say("not ended"), app.exit()))
 close = mode()
 for deletion in dice.sample(DELETIONS, dice.randint(0, len(DELETIONS))):
     say(deletion.__name__)
