@@ -174,6 +174,10 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         """Tell whether the run has ended, or is about to, so that nothing is run any more."""
         return self._driver is None or self._driver.is_over
 
+    def has_failed(self) -> bool:
+        """Tell whether the run is about to end with an exception."""
+        return self._driver is not None and self._driver.error is not None
+
     def is_on_stack(self) -> bool:
         """Tell whether the loop is running the caller."""
         return self._driver is not None and self._driver.is_on_stack()

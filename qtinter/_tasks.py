@@ -153,6 +153,9 @@ def _deliver(call: Callable[[], T], future: asyncio.Future[T], scheduler: Schedu
     """Called by Qt. Give the outcome of the call to the future, unless nobody waits for it."""
     if future.cancelled():
         return
+    if isinstance(scheduler, QiBaseEventLoop) and scheduler.has_failed():
+        future.cancel()  # A dialog would keep the run from ending, and show that nothing runs.
+        return
     try:
         result = call()
     except (KeyboardInterrupt, SystemExit) as error:

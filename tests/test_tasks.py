@@ -7,7 +7,7 @@ import contextvars
 import sys
 
 import pytest
-from harness import exec_until
+from harness import exec_until, output_of
 from qtpy import QtCore
 
 import qtinter
@@ -266,3 +266,26 @@ def test_modal_and_fatal_errors(kind):
     with pytest.raises(asyncio.CancelledError):
         loop.run_until_complete(task)
     loop.close()
+
+
+def test_modal_when_the_run_is_ending():
+    """After sys.exit() in a slot, modal() opens nothing that would keep the run from ending; its task is cancelled."""
+    lines = output_of("""
+        app = QtCore.QCoreApplication([])
+        qt_loop = QtCore.QEventLoop()
+        async def leave():
+            sys.exit(3)
+        async def main():
+            QtCore.QTimer.singleShot(0, qtinter.asyncslot(leave))
+            try:
+                await qtinter.modal(getattr(qt_loop, "exec", None) or qt_loop.exec_)()
+            except asyncio.CancelledError:
+                say("cancelled")
+                raise
+        with qtinter.using_qt_from_asyncio():
+            try:
+                asyncio.run(main())
+            except SystemExit as error:
+                say(error.code)
+    """)
+    assert lines == ["cancelled", "3"]
