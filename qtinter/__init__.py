@@ -17,8 +17,8 @@ from ._loops import new_event_loop as new_event_loop
 from ._multisignals import multisignal as multisignal
 from ._policies import QiDefaultEventLoopPolicy as QiDefaultEventLoopPolicy
 from ._policies import QiSelectorEventLoopPolicy as QiSelectorEventLoopPolicy
+from ._run import run as run
 from ._runners import QiRunner as QiRunner
-from ._runners import run as run
 from ._runners import using_asyncio_from_qt as using_asyncio_from_qt
 from ._runners import using_qt_from_asyncio as using_qt_from_asyncio
 from ._signals import SenderDestroyedError as SenderDestroyedError

@@ -39,7 +39,7 @@ ROWS = [
     ["_policies", "_hosts", "_bridges"],
     ["_tasks", "_lines", "_signals"],
     ["_runners", "_streams", "_multisignals", "_slot_options", "_workers"],
-    ["_slot_calls", "_executor"],
+    ["_run", "_slot_calls", "_executor"],
     ["_slots"],
     ["_dialogs"],
     ["_selfcheck"],
