@@ -301,7 +301,8 @@ def test_call_soon_from_a_wrong_thread_is_not_lost(start):
     server = Server(start)
     for _ in range(5):
         called = threading.Event()
-        time.sleep(0.005)  # The loop falls asleep.
+        while server.loop._wake is None:  # Until the loop has fallen asleep.
+            time.sleep(0.001)
         server.loop.call_soon(called.set)
         assert called.wait(5)
     server.stop()

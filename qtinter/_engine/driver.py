@@ -265,6 +265,8 @@ class Driver:
             self._alarm.set(self._deadline)
         self._poller.arm()
         self._loop._wake = self.wake
+        if self._loop._ready:  # By call_soon() from a wrong thread, in the last moment.
+            self.wake()
 
     def _stop(self) -> None:
         if self._qt_loop is None:
