@@ -380,7 +380,7 @@ def test_default_executor(executor):
 
 def test_timeout_of_a_job(go, qapp):
     """wait_for() gives up waiting: a queued job is cancelled, a running one ends by itself."""
-    release = threading.Event()
+    begun, release = threading.Event(), threading.Event()
     done = []
 
     async def main():
@@ -388,10 +388,12 @@ def test_timeout_of_a_job(go, qapp):
         with QThreadExecutor(1) as executor:
 
             def work(number):
+                begun.set()
                 release.wait(5)
                 done.append(number)
 
             calls = [loop.run_in_executor(executor, work, number) for number in range(3)]
+            assert begun.wait(5)
             for call in calls[:2]:
                 with pytest.raises(asyncio.TimeoutError):
                     await asyncio.wait_for(call, 0.01)

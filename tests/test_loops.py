@@ -532,7 +532,7 @@ def test_threads_of_a_run(run, kind):
     """A poller with an fd needs no thread; any other one has one, and only while the loop runs."""
 
     async def main():
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.03)  # Longer than what Windows' clock takes for no time.
         return {thread.name for thread in threading.enumerate()} - before
 
     before = {thread.name for thread in threading.enumerate()}
