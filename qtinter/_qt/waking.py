@@ -183,13 +183,17 @@ def raise_signal_soon(number: int) -> None:
     """Deliver a signal to this process once more, when Qt has the thread.
 
     Qt calls a built-in function, which leaves it to the next bytecode to run the handler: that of
-    whoever has called Qt, unless Qt calls Python first.
+    whoever has called Qt, unless Qt calls Python first. The dispatcher is told to return, for that of
+    Windows may go on to wait.
     """
     if sys.version_info >= (3, 10):
         deliver = functools.partial(_thread.interrupt_main, signal.Signals(number))
     else:  # Delete when 3.9 goes, which knows SIGINT only. Later Pythons run the handler in os.kill().
         deliver = functools.partial(os.kill, os.getpid(), number)
-    binding.QtCore.QTimer.singleShot(0, deliver)
+    core = binding.QtCore
+    core.QTimer.singleShot(0, deliver)
+    interrupt = core.QAbstractEventDispatcher.instance().interrupt
+    core.QTimer.singleShot(0, functools.partial(interrupt))  # PySide2 connects no methods of it.
 
 
 def call_soon(callback: Callable[[], None]) -> None:
