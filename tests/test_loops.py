@@ -176,7 +176,7 @@ def test_one_byte_for_many_calls_from_threads(kind):
 def test_no_call_from_a_thread_is_lost(kind):
     """Threads that wait for each call to be made before they make the next one always go on, whatever the loop is doing."""
     loop = kind.qi()
-    rounds, threads = 1000, 2
+    rounds, threads = 300, 3
 
     def ping_pong():
         made = threading.Event()
