@@ -82,6 +82,7 @@ def finish(loop: Any, timeout: float | None, main: asyncio.Task[Any] | None = No
         SystemExit, KeyboardInterrupt: raised meanwhile by a task or a callback, or Ctrl-C.
     """
     first: Tasks = set() if main is None or main.done() else {main}
+    loop.is_ending = True
     task = loop.create_task(_clean_up(loop, timeout, first, set()))
     task.add_done_callback(lambda _: loop.stop())
     leaving: BaseException | None = None
@@ -111,6 +112,7 @@ def finish(loop: Any, timeout: float | None, main: asyncio.Task[Any] | None = No
 def finish_in_place(loop: Any, timeout: float | None) -> None:
     """End a loop that runs; all but the tasks that are on the stack, which will not go on."""
     if _qt.has_application():
+        loop.is_ending = True
         try:
             run_in_place(loop, _clean_up(loop, timeout, set(), loop.tasks_on_stack()))
         finally:
@@ -148,16 +150,20 @@ async def end_tasks(
         limit = None if timeout is None else max(0, began + share * timeout - loop.time())
         return (await asyncio.wait(tasks, timeout=limit))[1] if tasks else set()
 
-    for task in first:
-        task.cancel()
+    def cancel(tasks: Tasks) -> None:
+        for task in tasks:
+            task.cancel()
+        loop.is_ending = False
+
+    if first:
+        cancel(first)
     stuck = await wait(first, 0.5)
     seen = {asyncio.current_task(), *first}
     for _ in range(GENERATIONS):
         new = find() - seen
+        cancel(new)
         if not new:
             break
-        for task in new:
-            task.cancel()
         seen |= new
         stuck = await wait(stuck | new, 1)
         for task in new - stuck:

@@ -148,6 +148,7 @@ class Attachment:
             )
         self._is_closed = True
         if self._tasks and users.is_loop_called():
+            self._loop.is_ending = True
             run_in_place(
                 self._loop, end_tasks(lambda: self._tasks, self._loop, self._shutdown_timeout)
             )

@@ -66,6 +66,7 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         self._driver: Driver | None = None
         self._was_embedded = False
         self._is_told = False
+        self.is_ending = False  # Its tasks, or those of an attachment, are about to be cancelled.
         # While the loop is asleep: what injected code has to call when it adds work.
         self._wake: Callable[[], None] | None = None
 

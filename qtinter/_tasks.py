@@ -150,12 +150,22 @@ def modal(fn: Callable[P, T]) -> Callable[P, Awaitable[T]]:
 
 
 def _deliver(call: Callable[[], T], future: asyncio.Future[T], scheduler: Scheduler) -> None:
-    """Called by Qt. Give the outcome of the call to the future, unless nobody waits for it."""
+    """Called by Qt. Make the call, unless nobody waits for it, or that would keep a run from ending."""
     if future.cancelled():
         return
-    if isinstance(scheduler, QiBaseEventLoop) and scheduler.has_failed():
-        future.cancel()  # A dialog would keep the run from ending, and show that nothing runs.
-        return
+    if isinstance(scheduler, QiBaseEventLoop):
+        if scheduler.has_failed():
+            future.cancel()  # A dialog would show that nothing runs.
+            return
+        if scheduler.is_ending:
+            # Who waits is about to be cancelled.
+            _qt.call_soon(lambda: _deliver(call, future, scheduler))
+            return
+    _settle(call, future, scheduler)
+
+
+def _settle(call: Callable[[], T], future: asyncio.Future[T], scheduler: Scheduler) -> None:
+    """Give the outcome of the call to the future."""
     try:
         result = call()
     except (KeyboardInterrupt, SystemExit) as error:

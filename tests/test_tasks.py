@@ -289,3 +289,25 @@ def test_modal_when_the_run_is_ending():
                 say(error.code)
     """)
     assert lines == ["cancelled", "3"]
+
+
+@pytest.mark.parametrize("start", ["attach", "QiRunner"])
+def test_modal_when_its_task_is_about_to_be_cancelled(qapp, start):
+    """A call that Qt was to make when close() came is not made: a dialog would keep close() waiting. Clean-up may make others."""
+    calls = []
+
+    async def ask():
+        try:
+            await modal(calls.append)("before")
+        finally:
+            await modal(calls.append)("clean-up")
+
+    user = qtinter.attach() if start == "attach" else qtinter.QiRunner()
+    if start == "QiRunner":
+        user.start()
+    task = run_task(ask())
+    if start == "attach":
+        user._add(task)
+    user.close()
+    assert task.cancelled()
+    assert calls == ["clean-up"]
