@@ -251,6 +251,7 @@ class Driver:
     def _give_way(self, at_most: float | None = None) -> None:
         patience = self._multiplexer.patience
         if patience == 0 or self._loop._ready:
+            self._loop._wake = None  # A slice nested in this one may have fallen asleep.
             self._turn.set_now()
             return
         if at_most is not None:
