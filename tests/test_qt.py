@@ -158,6 +158,27 @@ def test_event_loop_runs_until_it_is_left():
         assert len(levels) == 1
 
 
+def test_event_loop_run_by_a_posted_event():
+    """It gets the events that were posted behind that one."""
+    loop = _qt.EventLoop()
+    log = []
+
+    def run():
+        loop.run(lambda: True)
+        log.append("over")
+
+    def ring():
+        log.append("rung")
+        loop.leave()
+
+    bells = [_qt.doorbell(run), _qt.doorbell(ring)]
+    for bell in bells:
+        bell.ring()
+    QtCore.QTimer.singleShot(2000, loop.leave)
+    exec_until(lambda: "over" in log)
+    assert log == ["rung", "over"]
+
+
 def test_loop_level():
     """loop_level() counts the Qt loops on the stack."""
     levels = [_qt.loop_level()]

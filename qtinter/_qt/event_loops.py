@@ -81,6 +81,9 @@ class EventLoop:
         """
         outer_level, self.level = self.level, loop_level() + 1
         self._is_inside = True
+        # We may be called by a posted event. Qt 5 with GLib does not look at those behind it: it goes
+        # to sleep until somebody posts another one.
+        binding.QtCore.QAbstractEventDispatcher.instance().wakeUp()
         if not self._left and execute(self._loop) == -1 and not has_begun():
             flags = binding.enum(
                 binding.QtCore.QEventLoop, "ProcessEventsFlag", "WaitForMoreEvents"

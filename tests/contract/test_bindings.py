@@ -1,4 +1,4 @@
-"""Facts about signals and slots of the bindings, on which qtinter rests, told without it.
+"""Facts about signals, slots and events of the bindings, on which qtinter rests, told without it.
 
 If one of these fails with a new binding, look for the workaround that names it.
 """
@@ -311,3 +311,35 @@ def test_slot_of_a_deleted_qobject(qapp: Any, has_method: bool) -> None:
     sender.signal.emit(1)
     assert receiver.threads == []
     assert log == ([] if PYQT or has_method else [1])
+
+
+def test_posted_events_behind_one_that_opens_a_loop(qapp: Any) -> None:
+    """That loop delivers them at once, except for Qt 5 with GLib, which waits for the next event to be posted."""
+    log: list[str] = []
+
+    class Receiver(QtCore.QObject):
+        def __init__(self, call: Callable[[], None]) -> None:
+            super().__init__()
+            self._call = call
+
+        def customEvent(self, event: Any) -> None:
+            self._call()
+
+    def open_loop() -> None:
+        loop = QtCore.QEventLoop()
+        timer = QtCore.QTimer()
+        timer.timeout.connect(loop.quit)
+        timer.start(20)
+        loop.exec_()
+        log.append("closed")
+
+    receivers = [Receiver(open_loop), Receiver(lambda: log.append("behind"))]
+    for receiver in receivers:
+        qapp.postEvent(receiver, QtCore.QEvent(QtCore.QEvent.User))
+    qapp.processEvents()
+    qapp.processEvents()
+    dispatcher = QtCore.QAbstractEventDispatcher.instance().metaObject().className()
+    if qtpy.QT5 and dispatcher.endswith("Glib"):
+        assert log == ["closed", "behind"]
+    else:
+        assert log == ["behind", "closed"]
