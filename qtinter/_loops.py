@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import selectors
 import sys
 import threading
@@ -293,9 +294,7 @@ class QiSelectorEventLoop(QiBaseEventLoop, asyncio.SelectorEventLoop):
 
     def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
         super().__init__(EmbeddedSelector(selector or selectors.DefaultSelector()))
-        # For each recv() glibc's malloc gets these 256 KiB from the kernel and gives them back, which
-        # takes longer than all else, until it has seen a block as large being freed. Here it sees one.
-        bytes(_RECEIVED_AT_ONCE)
+        _warm_up_malloc()
 
     def _read_from_self(self) -> None:
         try:
@@ -308,6 +307,16 @@ class QiSelectorEventLoop(QiBaseEventLoop, asyncio.SelectorEventLoop):
         if self._driver is not None:
             self._driver.renew_wakeup_fd()
         return removed
+
+
+@functools.cache
+def _warm_up_malloc() -> None:
+    """Once in a process: let malloc see a block freed that is as large as what a recv() asks for.
+
+    Before it has, glibc's gets those 256 KiB from the kernel for each recv() and gives them back, which
+    takes longer than all else.
+    """
+    bytes(_RECEIVED_AT_ONCE)
 
 
 def _forget_caller(handle: Any) -> None:
