@@ -35,17 +35,30 @@ def block(seconds: float = BLOCK) -> None:
 
 
 class Heartbeat:
-    """A task that ticks; counts its ticks while the `with` block lasts."""
+    """A task that ticks; counts its ticks while the `with` block lasts.
+
+    `share` compares them with the ticks of a QTimer of the same interval, which a busy machine and a
+    call that blocks Qt delay as much.
+    """
 
     def __enter__(self) -> Heartbeat:
-        self._task = asyncio.get_running_loop().create_task(self._beat())
-        self._began = time.monotonic()
         self.ticks = 0
+        self._task = asyncio.get_running_loop().create_task(self._beat())
+        self._qt_ticks = 0
+        self._timer = QtCore.QTimer()
+        self._timer.setTimerType(QtCore.Qt.PreciseTimer)
+        self._timer.timeout.connect(self._count)
+        self._timer.start(round(HEARTBEAT * 1000))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.share = self.ticks * HEARTBEAT / (time.monotonic() - self._began)
+        # One tick more or less is a matter of who comes first.
+        self.share = (self.ticks + 1) / max(self._qt_ticks, 1)
+        self._timer.stop()
         self._task.cancel()
+
+    def _count(self) -> None:
+        self._qt_ticks += 1
 
     async def _beat(self) -> None:
         due = time.monotonic()
@@ -178,13 +191,11 @@ def test_other_tasks_go_on(run: Any, opener: Any) -> None:
 
     async def main() -> None:
         task = asyncio.current_task()
-        shares = []
-        while len(shares) < 3 and max(shares, default=0) < 0.8:  # Others use this machine, too.
-            with Heartbeat() as heartbeat:
-                await opener()
-                assert asyncio.current_task() is task
-            shares.append(heartbeat.share)
-        assert max(shares) >= 0.8
+        with Heartbeat() as heartbeat:
+            await opener()
+            assert asyncio.current_task() is task
+        assert heartbeat.ticks >= 5
+        assert heartbeat.share >= 0.8
 
     run(main)
 
@@ -204,7 +215,7 @@ def test_first_step_of_eager_task(run: Any) -> None:
         after(0, lambda: asyncio.Task(blocking(), loop=loop, eager_start=True))
         with Heartbeat() as heartbeat:
             await done
-        assert heartbeat.share >= 0.5
+        assert heartbeat.share >= 0.8
 
     run(main)
 
@@ -356,6 +367,20 @@ def test_what_the_first_step_of_a_task_holds_back_is_resumed(run: Any) -> None:
     assert run(main)[0::2] == ["unblocked", "step"]
 
 
+def test_what_a_callback_holds_back_is_resumed(run: Any) -> None:
+    """So does what waits for the context of a callback that does nothing after its nested loop."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        context = contextvars.copy_context()
+        resumed = asyncio.Event()
+        loop.call_soon(block, 0.05, context=context)
+        loop.call_later(0.01, resumed.set, context=context)
+        await asyncio.wait_for(resumed.wait(), 5)
+
+    run(main)
+
+
 def test_reader_on_the_stack_is_not_called_again(run: Any, kind: Kind) -> None:
     """A reader callback that opens a nested loop is not re-entered; its later data is not lost, nor spun on."""
     if kind.name == "proactor":
@@ -497,7 +522,7 @@ def test_stop_takes_effect_afterwards(run: Any) -> None:
             asyncio.get_running_loop().call_later(0.02, asyncio.get_running_loop().stop)
             block(0.2)
             log.append("unblocked")
-        assert heartbeat.share >= 0.5
+        assert heartbeat.share >= 0.8
         await asyncio.sleep(10)
 
     with pytest.raises(RuntimeError, match="stopped before Future completed"):
@@ -587,7 +612,7 @@ def test_attached_mode(kind: Kind, qapp: Any) -> None:
         task.add_done_callback(lambda _: qapp.exit())
         qapp.exec_()
         task.result()
-    assert min(shares) >= 0.5
+    assert min(shares) >= 0.8
 
 
 # Cost.

@@ -131,14 +131,11 @@ def check_heartbeat(block: Callable[[], None]) -> None:
     async def main() -> None:
         task = asyncio.current_task()
         await asyncio.sleep(0.02)  # The window is shown.
-        shares = []
-        while len(shares) < 3 and max(shares, default=0) < 0.8:  # Others use this machine, too.
-            with Heartbeat() as heartbeat:
-                block()
-                assert asyncio.current_task() is task
-            assert heartbeat.ticks >= 5
-            shares.append(heartbeat.share)
-        assert max(shares) >= 0.8
+        with Heartbeat() as heartbeat:
+            block()
+            assert asyncio.current_task() is task
+        assert heartbeat.ticks >= 5
+        assert heartbeat.share >= 0.8
         await asyncio.sleep(0)
 
     loop = qtinter.new_event_loop()
@@ -158,8 +155,6 @@ if sys.platform == "win32" and qtpy.QT5:
 @pytest.mark.parametrize("blocker", BLOCKERS, ids=lambda blocker: blocker.__name__)
 def test_blocking_calls(window: Any, blocker: Callable[[Any], None]) -> None:
     """asyncio ticks on while a blocking call of Qt lasts."""
-    if sys.platform == "win32":
-        blocker(window)  # The first of its kind takes long to build, under Wine.
     check_heartbeat(lambda: blocker(window))
 
 
