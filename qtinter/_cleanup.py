@@ -16,6 +16,7 @@ import io
 import logging
 import sys
 import threading
+import weakref
 from collections.abc import Coroutine
 from collections.abc import Set as AbstractSet
 from typing import Any, Callable
@@ -26,6 +27,9 @@ from ._default_executor import abandon_executor, shut_down_executor
 Tasks = AbstractSet["asyncio.Task[Any]"]
 
 logger = logging.getLogger("qtinter")
+
+# The loops whose tasks, or those of an attachment, are about to be cancelled.
+ending: weakref.WeakSet[Any] = weakref.WeakSet()
 
 # How many seconds what has been told a second time to end may still take.
 GRACE = 1.0
@@ -82,7 +86,7 @@ def finish(loop: Any, timeout: float | None, main: asyncio.Task[Any] | None = No
         SystemExit, KeyboardInterrupt: raised meanwhile by a task or a callback, or Ctrl-C.
     """
     first: Tasks = set() if main is None or main.done() else {main}
-    loop.is_ending = True
+    ending.add(loop)
     task = loop.create_task(_clean_up(loop, timeout, first, set()))
     task.add_done_callback(lambda _: loop.stop())
     leaving: BaseException | None = None
@@ -112,7 +116,7 @@ def finish(loop: Any, timeout: float | None, main: asyncio.Task[Any] | None = No
 def finish_in_place(loop: Any, timeout: float | None) -> None:
     """End a loop that runs; all but the tasks that are on the stack, which will not go on."""
     if _qt.has_application():
-        loop.is_ending = True
+        ending.add(loop)
         try:
             run_in_place(loop, _clean_up(loop, timeout, set(), loop.tasks_on_stack()))
         finally:
@@ -153,7 +157,7 @@ async def end_tasks(
     def cancel(tasks: Tasks) -> None:
         for task in tasks:
             task.cancel()
-        loop.is_ending = False
+        ending.discard(loop)
 
     if first:
         cancel(first)

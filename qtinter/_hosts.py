@@ -15,7 +15,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _qt
-from ._cleanup import at_exit, end_tasks, finish, finish_in_place, not_at_exit, run_in_place
+from ._cleanup import (
+    at_exit,
+    end_tasks,
+    ending,
+    finish,
+    finish_in_place,
+    not_at_exit,
+    run_in_place,
+)
 from ._loops import (
     QiBaseEventLoop,
     hosted_loops,
@@ -148,7 +156,7 @@ class Attachment:
             )
         self._is_closed = True
         if self._tasks and users.is_loop_called():
-            self._loop.is_ending = True
+            ending.add(self._loop)
             run_in_place(
                 self._loop, end_tasks(lambda: self._tasks, self._loop, self._shutdown_timeout)
             )

@@ -11,7 +11,6 @@ import functools
 import selectors
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -64,10 +63,10 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        # Few, with asyncio's own not more than 30: since Python 3.11 access to all of them would take
+        # longer, a tenth of an iteration.
         self._driver: Driver | None = None
-        self._was_embedded = False
         self._is_told = False
-        self.is_ending = False  # Its tasks, or those of an attachment, are about to be cancelled.
         # While the loop is asleep: what injected code has to call when it adds work.
         self._wake: Callable[[], None] | None = None
 
@@ -78,14 +77,14 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
 
         So all that asyncio does around its iterations is done by asyncio, on every version.
         """
-        if self._was_embedded and not _qt.has_application():
+        if self._selector.was_embedded and not _qt.has_application():
             self._iteration()  # A native run: somebody cleans up after the application is gone.
             return
         _qt.require_application("a Qt-backed event loop")
         if self._driver is not None:
             raise RuntimeError("This event loop is attached to the application, and so running")
         qt_loop = _qt.EventLoop()
-        driver = self._embed(Driver(self, self._iteration, qt_loop, handle_sigint=True))
+        driver = self._driver = Driver(self, self._iteration, qt_loop, handle_sigint=True)
         if threading.current_thread() is threading.main_thread():
             at_exit(self._process_ends)
         try:
@@ -112,13 +111,13 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         _qt.require_application("a Qt-backed event loop")
         _qt.ensure_dispatcher()
         begin_run(self)
-        self._embed(Driver(self, self._iteration, None, handle_sigint=handle_sigint))
+        self._driver = Driver(self, self._iteration, None, handle_sigint=handle_sigint)
 
     def attach_to_host(self) -> None:
         """For attach(): be iterated as after `attach()`, but see engine/hosted.py for what differs."""
         _qt.require_application("a Qt-backed event loop")
         _qt.ensure_dispatcher()
-        self._embed(HostedDriver(self, self._iteration))
+        self._driver = HostedDriver(self, self._iteration)
         hosted_loops.setdefault(threading.get_ident(), []).append(self)
 
     def is_called_by_qt(self) -> bool:
@@ -199,11 +198,6 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         """Return the name of what waits for I/O inside Qt while this loop runs, for bug reports."""
         return type(self._selector.poller).__name__
 
-    def _embed(self, driver: Driver) -> Driver:
-        self._was_embedded = True
-        self._driver = driver
-        return driver
-
     def _disembed(self) -> None:
         assert self._driver is not None
         self._driver.close()
@@ -227,8 +221,6 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
     # which call_soon_threadsafe() shares: that one writes to the self-pipe, which the poller sees.
 
     if not TYPE_CHECKING:  # typeshed says how these are called, and knows no private names.
-        # Not a Python function, which saves asyncio some 40 ns wherever it asks for the time.
-        time = staticmethod(time.monotonic)
 
         def run_in_executor(self, executor, func, *args):
             if executor is None and self._default_executor is None:

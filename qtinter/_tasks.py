@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from . import _qt
 from ._bridges import Guest, Scheduler, current_scheduler, guests, require_scheduler
+from ._cleanup import ending
 from ._compat import start_task
 from ._loops import QiBaseEventLoop, hosted_loops, task_watchers
 
@@ -157,7 +158,7 @@ def _deliver(call: Callable[[], T], future: asyncio.Future[T], scheduler: Schedu
         if scheduler.has_failed():
             future.cancel()  # A dialog would show that nothing runs.
             return
-        if scheduler.is_ending:
+        if scheduler in ending:
             # Who waits is about to be cancelled.
             _qt.call_soon(lambda: _deliver(call, future, scheduler))
             return

@@ -42,6 +42,15 @@ def test_time_is_the_monotonic_clock(kind):
     loop.close()
 
 
+def test_loops_have_few_attributes(kind):
+    """Up to 30, Python 3.11 and later keeps attributes in the object, where each is found in no time."""
+    loop = kind.qi()
+    loop.run_until_complete(loop.run_in_executor(None, int))
+    loop.run_until_complete(loop.shutdown_default_executor())
+    assert len(vars(loop)) <= 30
+    loop.close()
+
+
 def test_loop_runs_again_and_again(kind):
     """run_until_complete() and run_forever() may alternate; what is left over goes on in the next run."""
     loop = kind.qi()

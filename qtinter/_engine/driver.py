@@ -50,7 +50,7 @@ from .nesting import Nesting
 
 # How long asyncio may keep the thread before Qt gets its turn. A turn of Qt takes some µs, so this
 # costs about 1 %; it is also what asyncio adds to the lateness of a Qt timer.
-SLICE = 0.0005
+SLICE = 0.0007
 
 # How soon after the beginning of a slice a nested Qt loop is noticed. Bounds the cost of spurious
 # alarms, a few µs each, and the time for which the other tasks stand still.

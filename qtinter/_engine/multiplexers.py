@@ -37,6 +37,7 @@ class EmbeddedSelector(selectors.BaseSelector):
 
     Attributes:
         poller: what waits inside Qt; None while the loop is not embedded.
+        was_embedded: whether it is or has been.
         patience: seconds that the last `select()` would have waited, None for ever; 0 if it found
             something.
         screen: keeps events back that cannot be handled now; None unless Qt loops are nested.
@@ -46,6 +47,7 @@ class EmbeddedSelector(selectors.BaseSelector):
         self._selector = selector
         self._set_aside: dict[int, selectors.SelectorKey] = {}
         self.poller: Poller | None = None
+        self.was_embedded = False
         self.patience: float | None = 0
         self.screen: Callable[[EventList], EventList] | None = None
         # Set where epoll can be asked without the selector: its poll(), and what is registered.
@@ -61,6 +63,7 @@ class EmbeddedSelector(selectors.BaseSelector):
             wake: called when the poller was recalled, so that an iteration arms it again.
         """
         self._wake = wake
+        self.was_embedded = True
         fileno = getattr(self._selector, "fileno", None)
         if fileno is not None:
             self.poller = NotifierPoller(fileno(), ready)
@@ -188,6 +191,7 @@ if sys.platform == "win32":
         def __init__(self) -> None:
             super().__init__()
             self.poller: Poller | None = None
+            self.was_embedded = False
             self.patience: float | None = 0
             self.screen: Callable[[EventList], EventList] | None = None
 
@@ -195,6 +199,7 @@ if sys.platform == "win32":
             self, loop: Any, ready: Callable[[], None], wake: Callable[[], None]
         ) -> Poller:
             """Loop thread. Start to wait inside Qt, which calls `ready`."""
+            self.was_embedded = True
             self.poller = ThreadPoller(self._await_packet, self._post_return, ready, shares=True)
             return self.poller
 
