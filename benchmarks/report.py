@@ -13,8 +13,9 @@ NOTES = Path(__file__).with_name("notes.md")
 THIS = "qtinter/"
 
 HOW = """\
-Medians of {rounds} rounds. In each round every workload runs on every contender in turn, each in a
-process of its own. A ratio is the median of the ratios to plain asyncio in the same round; in
+Medians of several rounds. In each round every workload runs on every contender in turn, each in a
+process of its own; the later rounds are for the goals, of which they have this package and plain
+asyncio only. A ratio is the median of the ratios to plain asyncio in the same round; in
 brackets are the lowest and the highest. *CPU* is the time of the processor, of all threads, *wall*
 that on the wall. Both ends of a connection are in the same process. malloc has been warmed up with
 a block of 8 MiB, except in fresh processes. Contenders run on the binding that is named first; the
@@ -56,7 +57,7 @@ class Report:
         about = self._results.about
         parts = [
             "# Benchmarks",
-            HOW.format(rounds=about["rounds"]),
+            HOW,
             _table(["", ""], [[name, value] for name, value in about.items()]),
             "## Goals",
             self._goals(),

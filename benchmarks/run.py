@@ -1,6 +1,6 @@
 """Measure every workload on every contender, and write docs/benchmarks.md.
 
-    python benchmarks/run.py [--rounds N] [--binding NAME]... [--only NAME]... [--quick]
+    python benchmarks/run.py [--rounds N] [--goal-rounds N] [--binding NAME]... [--only NAME]... [--quick]
 
 Workloads and contenders are run in turn, process by process, so that all see the same machine. The
 environments of the contenders are made on first use (environments.py). `--quick` makes none: this
@@ -35,7 +35,13 @@ QUICK = 100  # times less
 def arguments() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description="Measure every workload on every contender.")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=3, help="of everything")
+    parser.add_argument(
+        "--goal-rounds",
+        type=int,
+        default=9,
+        help="after them, of workloads with a goal on this package and plain asyncio",
+    )
     parser.add_argument(
         "--binding", action="append", choices=BINDINGS, help="the first one for everybody"
     )
@@ -113,7 +119,7 @@ def rotated(entries: list[Entry], by: int) -> Iterator[Entry]:
     yield from entries[: by % len(entries)]
 
 
-def about(pythons: dict[str, str], rounds: int) -> dict[str, str]:
+def about(pythons: dict[str, str], rounds: str) -> dict[str, str]:
     """The machine, the versions and the date."""
     packages: dict[str, str] = {}
     for python in dict.fromkeys(pythons.values()):
@@ -129,7 +135,7 @@ def about(pythons: dict[str, str], rounds: int) -> dict[str, str]:
         "other load at the start": f"{os.getloadavg()[0]:.1f} processes"
         if hasattr(os, "getloadavg")
         else "unknown",
-        "rounds": str(rounds),
+        "rounds": rounds,
     }
 
 
@@ -145,7 +151,7 @@ def processor() -> str:
 def measure(asked: argparse.Namespace) -> Results:
     """Run what is asked for."""
     only = asked.only or []
-    rounds = 1 if asked.quick else asked.rounds
+    rounds, goal_rounds = (1, 0) if asked.quick else (asked.rounds, asked.goal_rounds)
     bindings = asked.binding or ["pyside6", "pyqt6", "pyqt5"]
     if asked.quick:
         bindings = asked.binding or [os.environ.get("QT_API") or "pyside6"]
@@ -156,12 +162,17 @@ def measure(asked: argparse.Namespace) -> Results:
         for entry in taking_part
     }
     titles = {entry.key: entry.title for entry in taking_part}
-    results = Results(about(pythons, rounds), titles)
+    results = Results(about(pythons, f"{rounds}, for the goals {rounds + goal_rounds}"), titles)
     measurement = Measurement(pythons, results, asked.quick)
-    for turn in range(rounds):
+    for turn in range(rounds + goal_rounds):
         for workload in selected(only, asked.quick):
-            print(f"round {turn + 1} of {rounds}: {workload.name}", file=sys.stderr, flush=True)
-            for entry in rotated(taking_part, turn):
+            running = taking_part
+            if turn >= rounds:
+                if workload.goal is None:
+                    continue
+                running = [entry for entry in taking_part if entry.name in ("plain", "qtinter")]
+            print(f"round {turn + 1}: {workload.name}", file=sys.stderr, flush=True)
+            for entry in rotated(running, turn):
                 measurement.run(workload, entry)
             if asked.results:
                 results.save(asked.results)
