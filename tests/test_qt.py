@@ -10,7 +10,7 @@ import time
 
 import pytest
 import qtpy
-from harness import application, exec_for, exec_until
+from harness import application, exec_for, exec_until, output_of
 from qtpy import QtCore
 
 from qtinter import _qt
@@ -177,6 +177,29 @@ def test_event_loop_run_by_a_posted_event():
     QtCore.QTimer.singleShot(2000, loop.leave)
     exec_until(lambda: "over" in log)
     assert log == ["rung", "over"]
+
+
+def test_calls_may_execute_loops():
+    """A loop that call_soon() has executed gets the events that were posted behind the call."""
+    program = """
+        from qtpy import QtCore
+        from qtinter import _qt
+        app = QtCore.QCoreApplication([])
+        loop = QtCore.QEventLoop()
+        def run():
+            loop.exec_()
+            print("over")
+            app.quit()
+        def ring():
+            print("rung")
+            loop.quit()
+        bell = _qt.doorbell(ring)
+        _qt.call_soon(run)
+        bell.ring()
+        QtCore.QTimer.singleShot(2000, loop.quit)
+        app.exec_()
+    """
+    assert output_of(program) == ["rung", "over"]
 
 
 def test_loop_level():

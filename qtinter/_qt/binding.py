@@ -68,6 +68,14 @@ def is_pyside2() -> bool:
 
 
 @functools.cache
+def is_qt5() -> bool:
+    """Tell Qt 5 from Qt 6."""
+    import qtpy
+
+    return bool(qtpy.QT5)
+
+
+@functools.cache
 def wrapper_module() -> Any:
     """What knows about the C++ objects behind Python objects: sip or shiboken."""
     module: Any

@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 from . import binding
 from .application import application, is_in_thread_of, leave_event_loops, loop_level
-from .waking import call_soon
+from .waking import call_soon, show_posted_events
 
 
 def execute_application() -> int:
@@ -81,9 +81,7 @@ class EventLoop:
         """
         outer_level, self.level = self.level, loop_level() + 1
         self._is_inside = True
-        # We may be called by a posted event. Qt 5 with GLib does not look at those behind it: it goes
-        # to sleep until somebody posts another one.
-        binding.QtCore.QAbstractEventDispatcher.instance().wakeUp()
+        show_posted_events()
         if not self._left and execute(self._loop) == -1 and not has_begun():
             flags = binding.enum(
                 binding.QtCore.QEventLoop, "ProcessEventsFlag", "WaitForMoreEvents"

@@ -196,9 +196,24 @@ def raise_signal_soon(number: int) -> None:
     core.QTimer.singleShot(0, functools.partial(interrupt))  # PySide2 connects no methods of it.
 
 
+def show_posted_events() -> None:
+    """Before a Qt loop is executed: have it look at all events that are posted.
+
+    If the caller is called by one of them, Qt 5 with GLib does not look at those behind it: it goes
+    to sleep until somebody posts another one.
+    """
+    if binding.is_qt5():
+        binding.QtCore.QAbstractEventDispatcher.instance().wakeUp()
+
+
 def call_soon(callback: Callable[[], None]) -> None:
-    """Call `callback` once from this thread's Qt loop. It must not raise."""
-    binding.QtCore.QTimer.singleShot(0, lambda: callback())  # No bound method: see _function().
+    """Call `callback` once from this thread's Qt loop. It may execute Qt loops; it must not raise."""
+
+    def call() -> None:
+        show_posted_events()
+        callback()
+
+    binding.QtCore.QTimer.singleShot(0, call)  # No bound method: see _function().
 
 
 def call_later(callback: Callable[[], None]) -> None:
