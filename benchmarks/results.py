@@ -36,6 +36,7 @@ class Results:
         self.titles = titles
         self._values: dict[str, dict[str, list[float | None]]] = {}
         self._reasons: dict[str, dict[str, str]] = {}
+        self._pairs: dict[str, dict[str, list[float]]] = {}
 
     def add(self, workload: str, contender: str, value: float | None) -> None:
         """File the value of the next round."""
@@ -45,6 +46,14 @@ class Results:
         """Note why a contender cannot do a workload."""
         self._reasons.setdefault(workload, {})[contender] = reason
         self.add(workload, contender, None)
+
+    def add_pairs(self, workload: str, contender: str, ratios: list[float]) -> None:
+        """File what pairs.py has printed."""
+        self._pairs.setdefault(workload, {}).setdefault(contender, []).extend(ratios)
+
+    def pairs(self, workload: str, contender: str) -> list[float]:
+        """Ratios to plain asyncio in the same process, one for each turn."""
+        return self._pairs.get(workload, {}).get(contender, [])
 
     def reason(self, workload: str, contender: str) -> str | None:
         """Why a contender cannot do a workload; None if it can, or was not asked."""

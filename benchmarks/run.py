@@ -1,6 +1,7 @@
 """Measure every workload on every contender, and write docs/benchmarks.md.
 
-    python benchmarks/run.py [--rounds N] [--goal-rounds N] [--binding NAME]... [--only NAME]... [--quick]
+    python benchmarks/run.py [--rounds N] [--goal-rounds N] [--pair-rounds N] [--binding NAME]...
+        [--only NAME]... [--quick]
 
 Workloads and contenders are run in turn, process by process, so that all see the same machine. The
 environments of the contenders are made on first use (environments.py). `--quick` makes none: this
@@ -17,10 +18,12 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, Callable, NamedTuple
 
 import environments
+import pairs
 from contenders import BINDINGS, CONTENDERS, Entry
 from growth import growths
 from report import Report
@@ -41,6 +44,9 @@ def arguments() -> argparse.Namespace:
         type=int,
         default=9,
         help="after them, of workloads with a goal on this package and plain asyncio",
+    )
+    parser.add_argument(
+        "--pair-rounds", type=int, default=3, help="then, of both in turns in one process"
     )
     parser.add_argument(
         "--binding", action="append", choices=BINDINGS, help="the first one for everybody"
@@ -90,12 +96,22 @@ class Measurement:
             reason = str(answer["none"])
         self._results.add_none(workload.name, entry.key, reason)
 
-    def _ask(self, workload: Workload, entry: Entry) -> dict[str, object]:
+    def pair(self, workload: Workload, entry: Entry) -> None:
+        """Run a workload on a contender and on plain asyncio in turns, in one process."""
+        answer = self._run("pairs.py", workload, entry)
+        self._results.add_pairs(workload.name, entry.key, answer["ratios"])
+
+    def _ask(self, workload: Workload, entry: Entry) -> dict[str, Any]:
         count = workload.count
         if self._is_quick and workload.name not in growths():
             count = max(count // QUICK, 1)
-        worker = Path(__file__).with_name("worker.py")
-        command = [self._pythons[entry.key], str(worker), entry.name, workload.name, str(count)]
+        return self._run("worker.py", workload, entry, str(count))
+
+    def _run(
+        self, program: str, workload: Workload, entry: Entry, *arguments: str
+    ) -> dict[str, Any]:
+        path = Path(__file__).with_name(program)
+        command = [self._pythons[entry.key], str(path), entry.name, workload.name, *arguments]
         variables = dict(os.environ) if self._is_quick else environments.variables(entry)
         variables["QT_API"] = entry.binding or ""
         try:
@@ -109,7 +125,7 @@ class Measurement:
                 raise RuntimeError(f"{workload.name} on {entry.key} failed:\n{ended.stderr}")
             last = ended.stderr.strip().splitlines()[-1:]
             return {"none": f"{workload.title}: {' '.join(last) or ended.returncode}"}
-        answer: dict[str, object] = json.loads(ended.stdout.splitlines()[-1])
+        answer: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
         return answer
 
 
@@ -148,10 +164,43 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+class Step(NamedTuple):
+    """One workload, for each of some contenders."""
+
+    title: str
+    measure: Callable[[Workload, Entry], None]
+    workload: Workload
+    entries: Iterable[Entry]
+
+
+def steps(
+    asked: argparse.Namespace, measurement: Measurement, entries: list[Entry], only: list[str]
+) -> Iterator[Step]:
+    """Rounds of everything, of what has a goal, and of what can be done in turns in one process."""
+    chosen = selected(only, asked.quick)
+    with_goal = [workload for workload in chosen if workload.goal is not None]
+    in_turns = [workload for workload in chosen if workload.name in pairs.NAMES]
+    ours = [entry for entry in entries if entry.name == "qtinter"]
+    ours_and_plain = [entry for entry in entries if entry.name in ("plain", "qtinter")]
+    for times, name, measure, some, who in (
+        (1 if asked.quick else asked.rounds, "round", measurement.run, chosen, entries),
+        (
+            0 if asked.quick else asked.goal_rounds,
+            "goals",
+            measurement.run,
+            with_goal,
+            ours_and_plain,
+        ),
+        (1 if asked.quick else asked.pair_rounds, "pairs", measurement.pair, in_turns, ours),
+    ):
+        for turn in range(times):
+            for workload in some:
+                yield Step(f"{name} {turn + 1}", measure, workload, rotated(who, turn))
+
+
 def measure(asked: argparse.Namespace) -> Results:
     """Run what is asked for."""
     only = asked.only or []
-    rounds, goal_rounds = (1, 0) if asked.quick else (asked.rounds, asked.goal_rounds)
     bindings = asked.binding or ["pyside6", "pyqt6", "pyqt5"]
     if asked.quick:
         bindings = asked.binding or [os.environ.get("QT_API") or "pyside6"]
@@ -162,20 +211,15 @@ def measure(asked: argparse.Namespace) -> Results:
         for entry in taking_part
     }
     titles = {entry.key: entry.title for entry in taking_part}
-    results = Results(about(pythons, f"{rounds}, for the goals {rounds + goal_rounds}"), titles)
+    rounds = f"{asked.rounds}, for the goals {asked.rounds + asked.goal_rounds}"
+    results = Results(about(pythons, "1" if asked.quick else rounds), titles)
     measurement = Measurement(pythons, results, asked.quick)
-    for turn in range(rounds + goal_rounds):
-        for workload in selected(only, asked.quick):
-            running = taking_part
-            if turn >= rounds:
-                if workload.goal is None:
-                    continue
-                running = [entry for entry in taking_part if entry.name in ("plain", "qtinter")]
-            print(f"round {turn + 1}: {workload.name}", file=sys.stderr, flush=True)
-            for entry in rotated(running, turn):
-                measurement.run(workload, entry)
-            if asked.results:
-                results.save(asked.results)
+    for step in steps(asked, measurement, taking_part, only):
+        print(f"{step.title}: {step.workload.name}", file=sys.stderr, flush=True)
+        for entry in step.entries:
+            step.measure(step.workload, entry)
+        if asked.results:
+            results.save(asked.results)
     return results
 
 

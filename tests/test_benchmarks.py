@@ -65,6 +65,13 @@ def test_goals_are_beside_the_results(folder: Path) -> None:
     assert all(row[-1].endswith((" met", "**not met**")) for row in goals)
 
 
+def test_ratios_of_turns_in_one_process(folder: Path) -> None:
+    """Of the subset, two can be cut into pieces that are run in turns."""
+    pairs = rows((folder / "page.md").read_text("utf-8"), "In turns in one process")
+    assert len(pairs) == 2
+    assert all(float(row[1].split()[0]) > 0 for row in pairs)
+
+
 def test_pictures_show_each_workload(folder: Path) -> None:
     """The pictures are XML that has a dot for each value."""
     dots = {}
