@@ -1,8 +1,10 @@
 """How a logical loop ends: its tasks are cancelled and may still await; then all else is shut down.
 
-There are two occasions. `finish()` is for a loop that no longer runs. `finish_in_place()` is for
+There are three occasions. `finish()` is for a loop that no longer runs. `finish_in_place()` is for
 one that does when the process is about to end: sys.exit() in a slot makes Python end the process
 there and then, on all bindings, with Qt's loop and whoever executes it still on the stack.
+`finish_slots()` is for a loop that is about to be closed by somebody else, asyncio.run() for
+example, who does not look for tasks again after the last runs, in which Qt went on calling slots.
 
 Private names of asyncio and threading (`_asyncgens`, `_register_atexit`): checked on Python 3.9 to
 3.15.
@@ -30,6 +32,12 @@ logger = logging.getLogger("qtinter")
 
 # The loops whose tasks, or those of an attachment, are about to be cancelled.
 ending: weakref.WeakSet[Any] = weakref.WeakSet()
+
+# The loops that are about to be closed: slots start no more tasks in them.
+closing: set[Any] = set()
+
+# Every task that a slot has started, with what did; asyncio's own references are weak.
+slot_tasks: dict[Any, Any] = {}
 
 # How many seconds what has been told a second time to end may still take.
 GRACE = 1.0
@@ -87,24 +95,48 @@ def finish(loop: Any, timeout: float | None, main: asyncio.Task[Any] | None = No
     """
     first: Tasks = set() if main is None or main.done() else {main}
     ending.add(loop)
-    task = loop.create_task(_clean_up(loop, timeout, first, set()))
+    try:
+        _run(loop, _clean_up(loop, timeout, first, set()))
+    finally:
+        closing.add(loop)
+        abandon_executor(loop)
+
+
+def finish_slots(loop: Any) -> None:
+    """End what slots have started in a loop that no longer runs, and let them start nothing more.
+
+    Does nothing after `finish()` and `finish_in_place()`, which may have given up some of it.
+
+    Raises:
+        SystemExit, KeyboardInterrupt: as `finish()`.
+    """
+
+    def find() -> Tasks:
+        return {task for task in list(slot_tasks) if task.get_loop() is loop}
+
+    if loop not in closing:
+        closing.add(loop)
+        if find():
+            _run(loop, end_tasks(find, loop, None))
+
+
+def _run(loop: Any, coro: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that ends tasks to its end, whatever stops the loop meanwhile."""
+    task = loop.create_task(coro)
     task.add_done_callback(lambda _: loop.stop())
     leaving: BaseException | None = None
-    try:
-        while not task.done():
-            try:
-                loop.run_forever()
-            except SystemExit as error:
-                leaving = error
-            except KeyboardInterrupt as error:
-                if isinstance(leaving, KeyboardInterrupt):
-                    raise
-                leaving = error
-                for other in asyncio.all_tasks(loop) - {task}:
-                    other.cancel()
-                loop.call_later(GRACE, task.cancel)
-    finally:
-        abandon_executor(loop)
+    while not task.done():
+        try:
+            loop.run_forever()
+        except SystemExit as error:
+            leaving = error
+        except KeyboardInterrupt as error:
+            if isinstance(leaving, KeyboardInterrupt):
+                raise
+            leaving = error
+            for other in asyncio.all_tasks(loop) - {task}:
+                other.cancel()
+            loop.call_later(GRACE, task.cancel)
     if task.cancelled():
         _log_stuck(asyncio.all_tasks(loop), "interrupted")
     else:
@@ -120,6 +152,7 @@ def finish_in_place(loop: Any, timeout: float | None) -> None:
         try:
             run_in_place(loop, _clean_up(loop, timeout, set(), loop.tasks_on_stack()))
         finally:
+            closing.add(loop)
             abandon_executor(loop)
 
 
@@ -134,18 +167,27 @@ def run_in_place(loop: Any, coro: Coroutine[Any, Any, None]) -> None:
 
 
 async def _clean_up(loop: Any, timeout: float | None, first: Tasks, spared: Tasks) -> None:
-    await end_tasks(lambda: asyncio.all_tasks() - spared, loop, timeout, first)
+    await end_tasks(lambda: asyncio.all_tasks() - spared, loop, timeout, first, closes=True)
+    closing.add(loop)
+    stuck = asyncio.all_tasks()
     await _end_generators(loop, timeout)
     await shut_down_executor(loop, timeout)
+    await end_tasks(lambda: asyncio.all_tasks() - stuck, loop, timeout)
 
 
 async def end_tasks(
-    find: Callable[[], Tasks], loop: Any, timeout: float | None, first: Tasks = frozenset()
+    find: Callable[[], Tasks],
+    loop: Any,
+    timeout: float | None,
+    first: Tasks = frozenset(),
+    *,
+    closes: bool = False,
 ) -> None:
     """Cancel `first`, then what `find()` gives, again and again: tasks are created meanwhile. Wait for all.
 
     `first` has half of the time for itself. Its errors are its owner's business. Tasks that do not
-    end in time are logged, and so are those that always take each other's place.
+    end in time are logged, and so are those that always take each other's place. If the loop closes
+    afterwards, slots do not start more of them when those that were there have ended.
     """
     began = loop.time()
 
@@ -170,21 +212,23 @@ async def end_tasks(
             break
         seen |= new
         stuck = await wait(stuck | new, 1)
-        for task in new - stuck:
-            _report(task, loop)
+        if closes:
+            closing.add(loop)
+        _report(new - stuck, loop)
     stuck = await wait(stuck, 1)
     _log_stuck(stuck | (find() - seen), f"gave up after {loop.time() - began:.1f} s")
 
 
-def _report(task: asyncio.Task[Any], loop: Any) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        loop.call_exception_handler(
-            {
-                "message": "unhandled exception in a task that was cancelled because its loop ends",
-                "exception": task.exception(),
-                "task": task,
-            }
-        )
+def _report(tasks: Tasks, loop: Any) -> None:
+    for task in tasks:
+        if not task.cancelled() and task.exception() is not None:
+            loop.call_exception_handler(
+                {
+                    "message": "unhandled exception in a task that was cancelled because its loop ends",
+                    "exception": task.exception(),
+                    "task": task,
+                }
+            )
 
 
 def _log_stuck(tasks: Tasks, what: str) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _qt
-from ._cleanup import at_exit, finish_in_place, not_at_exit
+from ._cleanup import at_exit, closing, finish_in_place, finish_slots, not_at_exit
 from ._compat import begin_run, end_run, swap_current_task
 from ._default_executor import DefaultExecutor
 from ._engine.driver import Driver
@@ -260,6 +260,16 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         super().stop()
         if self._wake is not None:
             self._wake()
+
+    def close(self) -> None:
+        """Close the loop. Tasks that slots have started are cancelled first, and let finish."""
+        try:
+            is_idle = not self.is_closed() and not self.is_running()
+            if is_idle and asyncio._get_running_loop() is None:
+                finish_slots(self)
+        finally:
+            super().close()
+            closing.discard(self)
 
     # Calls from other threads. For each of them asyncio writes a byte to its self-pipe, which costs
     # more than all the rest, and makes two threads fight for the GIL. One byte that is on its way is

@@ -29,6 +29,7 @@ from ._bridges import (
     is_scheduler_of_thread,
     require_scheduler,
 )
+from ._cleanup import closing, slot_tasks
 from ._lines import Line
 from ._loops import QiBaseEventLoop, hosted_loops
 from ._moulds import NOT_GIVEN, qualified_name
@@ -37,10 +38,6 @@ from ._slot_options import Options, bound
 from ._tasks import run_task, run_task_in
 
 T = TypeVar("T")
-
-# Every task that a slot has started, with the behaviour that did; asyncio's own references are
-# weak.
-_running: dict[asyncio.Future[Any], Behaviour] = {}
 
 
 class NoLoopError(RuntimeError):
@@ -83,7 +80,7 @@ class Behaviour:
             scheduler = loop if isinstance(loop, QiBaseEventLoop) else None
         if scheduler is None or not self._is_at_home(scheduler, values):
             return self._hand_over(values, keywords)
-        if self.has_lost_owner:
+        if self.has_lost_owner or scheduler in closing:
             return _ended(scheduler, None)
         try:
             start = self._start_in_host if hosted_loops else self._start
@@ -141,7 +138,7 @@ class Behaviour:
         if task.done():
             self._finished(line, ticket, values, task)
         else:
-            _running[task] = self
+            slot_tasks[task] = self
             task.add_done_callback(functools.partial(self._finished, line, ticket, values))
         return task
 
@@ -193,7 +190,7 @@ class Behaviour:
         values: tuple[Any, ...],
         task: asyncio.Future[Any],
     ) -> None:
-        _running.pop(task, None)
+        slot_tasks.pop(task, None)
         scheduler: Any = task.get_loop()
         if line is not None:
             line.leave(ticket)
@@ -292,7 +289,7 @@ class Behaviour:
 
     def _lose_owner(self) -> None:
         self.has_lost_owner = True
-        for task, behaviour in list(_running.items()):
+        for task, behaviour in list(slot_tasks.items()):
             if behaviour is self:
                 scheduler: Any = task.get_loop()
                 call_in_scheduler(scheduler, task.cancel)

@@ -15,7 +15,7 @@ from typing import Any, Callable
 
 import pytest
 import qtpy
-from harness import exec_until, output_of, run_program
+from harness import MODES, exec_until, output_of, run_program
 from qtpy import QtCore
 
 import qtinter
@@ -1438,6 +1438,63 @@ def test_nothing_is_left_of_many_slots(go: Any) -> None:
         assert count() - before < 100
 
     go(main)
+
+
+@pytest.mark.parametrize("mode", ["attached", "nested"])
+def test_slots_that_are_called_until_the_end(qapp: Any, kind: Any, mode: str) -> None:
+    """What a slot starts while its loop ends, after everybody has looked for tasks, ends as well."""
+    began, ended = [], []
+    timer = QtCore.QTimer()
+
+    @asyncslot
+    async def slot() -> None:
+        began.append(asyncio.current_task())
+        try:
+            await asyncio.sleep(100)
+        finally:
+            signal = qtinter.asyncsignal(timer.timeout)
+            await asyncio.wait_for(signal, 5)  # Qt is there.
+            ended.append(asyncio.current_task())
+
+    async def main() -> None:
+        timer.timeout.connect(slot)
+        timer.start(0)
+        while len(began) < 3:
+            await asyncio.sleep(0)
+
+    try:
+        MODES[mode](kind.qi, main)
+    finally:
+        timer.stop()
+    assert len(began) >= 3
+    assert set(ended) == set(began)
+    assert all(task.done() for task in began)
+
+
+def test_close_beside_another_loop(qapp: Any) -> None:
+    """To close a loop with a slot's task, where nothing else can be run, is possible as it is in asyncio."""
+    loop = qtinter.new_event_loop()
+    sender = Sender()
+    tasks = []
+
+    @asyncslot
+    async def slot() -> None:
+        tasks.append(asyncio.current_task())
+        await asyncio.sleep(100)
+
+    async def main() -> None:
+        sender.none.connect(slot)
+        sender.none.emit()
+
+    loop.run_until_complete(main())
+    with qtinter.QiRunner():
+        loop.close()
+    assert loop.is_closed()
+    loop.close()
+    (task,) = tasks
+    assert not task.done()
+    task._log_destroy_pending = False
+    task.get_coro().close()
 
 
 def test_interpreter_exit_with_slots_connected() -> None:

@@ -147,6 +147,7 @@ class _QEventLoop(QiBaseEventLoop):
         if self._runner is not None and self.is_running():
             self._runner.close()  # It calls this method again.
         else:
+            self._is_finishing = not self.is_running()
             super().close()
 
     def __enter__(self) -> Self:
