@@ -61,10 +61,9 @@ def main():
         signal.SIGTERM, lambda number, frame: sys.exit(128 + number)
     )  # Unlike its default, runs `finally`.
     require_debian_packages()
-    codes = [
-        run(binding, options.timeout, command)
-        for binding in options.binding or ["pyqt5", "pyside6"]
-    ]
+    # All that can fail because of the network comes before what takes long.
+    prepared = [(name, prepare(name)) for name in options.binding or ["pyqt5", "pyside6"]]
+    codes = [run(name, parts, options.timeout, command) for name, parts in prepared]
     sys.exit(next(filter(None, codes), 0))
 
 
@@ -209,18 +208,22 @@ def build_prefix(folder, wine_version):
     stop_server(environment, "-w")  # It writes the registry as it ends.
 
 
-# Running.
-
-
-def run(binding, timeout, command):
-    """Run python.exe with this command line and return its exit code."""
-    loader = wine_loader()
+def prepare(binding):
+    """Return the folders of python.exe, of the tests' packages, of a binding, and of the prefix to copy."""
+    version = subprocess.check_output([wine_loader(), "--version"], text=True)
     python = cached("python", build_python, PYTHON, PYTHON_ZIP_SHA256, ICU_FUNCTIONS)
     tools = cached("tools", build_wheels, TOOLS)
     qt = cached(binding, build_wheels, BINDINGS[binding]) if BINDINGS[binding] else tools
-    template = cached(
-        "prefix", build_prefix, subprocess.check_output([loader, "--version"], text=True)
-    )
+    return python, tools, qt, cached("prefix", build_prefix, version)
+
+
+# Running.
+
+
+def run(binding, parts, timeout, command):
+    """Run python.exe with this command line and return its exit code."""
+    loader = wine_loader()
+    python, tools, qt, template = parts
     with tempfile.TemporaryDirectory(prefix="qtinter-wine-") as prefix:
         copy_prefix(template, Path(prefix))
         # Wine hides variables called QT_* from Windows, except those in its registry.

@@ -89,7 +89,7 @@ class Driver:
         self._deadline = math.inf
         self._asleep_since = -math.inf
         self._sleeps_long = False
-        self._loop_level = _qt.level_meter()
+        self._loop_level = _qt.level_meter() if qt_loop is None else qt_loop.loop_level
         self._depth = 0  # Iterations on the stack.
         self._level = 0  # Qt event loops on the stack when the innermost slice began.
         self._has_begun = False
@@ -101,12 +101,12 @@ class Driver:
         self._poller = self._multiplexer.open_poller(loop, self._io_ready, self.wake)
         self._interrupts = Interrupts(self, loop, is_open=handle_sigint, may_end=may_end)
         if qt_loop is None:
-            self._turn.set_now()
+            self._alarm.set_now()
 
     def run(self) -> None:
         """Loop thread, nested mode. Execute the physical loop until the run ends or Qt leaves it."""
         assert self._qt_loop is not None
-        self._qt_loop.run(lambda: self._has_begun, begin=self._turn.set_now)
+        self._qt_loop.run(lambda: self._has_begun, begin=self._alarm.set_now)
 
     def close(self) -> None:
         """Loop thread, outside iterations. Detach from Qt."""
@@ -178,7 +178,7 @@ class Driver:
 
     def _alarm_rang(self) -> None:
         if self._loop._wake is None:
-            if self._depth:
+            if self._depth or not self._has_begun:
                 self._run_slice()
             return
         if monotonic() >= self._deadline:
@@ -216,7 +216,8 @@ class Driver:
                     self._nesting.settle()
                 if self._loop._stopping:
                     self._stop()
-                self._give_way()
+                if not self.is_over:
+                    self._give_way()
         except BaseException as error:
             self.fail(error)
         finally:

@@ -29,15 +29,14 @@ anybody's), and a timer that runs bytecode now and then (it wakes an idle machin
 
 from __future__ import annotations
 
+# What the signal module makes of its functions tries to see an enum in a handler: some µs for each.
+import _signal  # type: ignore[import-not-found]
 import contextlib
 import os
 import signal
 import socket
 import sys
 import threading
-
-# signal.getsignal() tries to make an enum of the handler, which takes some µs if it is a function.
-from _signal import getsignal as _getsignal  # type: ignore[import-not-found]
 from types import FrameType
 from typing import Any, Callable, Protocol, Union
 
@@ -83,8 +82,8 @@ class Interrupts:
             return
         self._is_open = False
         for number, handler in self._handlers.items():
-            if signal.getsignal(number) == self._signalled:
-                signal.signal(number, handler)
+            if _signal.getsignal(number) == self._signalled:
+                _signal.signal(number, handler)
         self._unmute()
         fd = signal.set_wakeup_fd(-1)
         if fd == self._fd:
@@ -105,20 +104,20 @@ class Interrupts:
 
     def _install(self) -> None:
         for number in _NUMBERS:
-            handler = _getsignal(number)
+            handler = _signal.getsignal(number)
             is_ours = isinstance(getattr(handler, "__self__", None), Interrupts)
             if not is_ours and (
                 callable(handler)
                 or (self._may_end and number == signal.SIGTERM and handler == signal.SIG_DFL)
             ):
                 self._handlers[number] = handler
-                signal.signal(number, self._signalled)
+                _signal.signal(number, self._signalled)
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         handler = self._handlers[number]
         if os.getpid() != self._process:
             # A forked child of this process, which has other things to do than to end our run.
-            signal.signal(number, handler)
+            _signal.signal(number, handler)
             os.kill(os.getpid(), number)
             return
         if self._run.is_outside() and not self._run.is_iterating() and _qt.is_calling_us(frame):

@@ -32,13 +32,20 @@ class Poller(Protocol):
 
 
 class NotifierPoller:
-    """Lets Qt watch the selector's own fd, all the time: there is nothing to arm."""
+    """Lets Qt watch the selector's own fd, all the time once the loop has fallen asleep.
+
+    Many runs never do: those that asyncio.run() ends with have nothing to wait for.
+    """
 
     def __init__(self, fd: int, ready: Callable[[], None]) -> None:
-        self._notifier = _qt.ReadNotifier(fd, ready)
+        self._fd = fd
+        self._ready = ready
+        self._notifier: _qt.ReadNotifier | None = None
 
     def arm(self) -> None:
         """Level-triggered: readiness that came meanwhile is reported as well."""
+        if self._notifier is None:
+            self._notifier = _qt.ReadNotifier(self._fd, self._ready)
 
     def recall(self) -> bool:
         """Looking at a selector from two sides does no harm."""
@@ -46,11 +53,13 @@ class NotifierPoller:
 
     def stop(self) -> None:
         """Loop thread. Or the readiness, which is level-triggered, would spin."""
-        self._notifier.stop()
+        if self._notifier is not None:
+            self._notifier.stop()
 
     def close(self) -> None:
         """Loop thread. To be called before the selector is closed."""
-        self._notifier.close()
+        if self._notifier is not None:
+            self._notifier.close()
 
 
 class ThreadPoller:
@@ -73,8 +82,9 @@ class ThreadPoller:
     ) -> None:
         self._wait = wait
         self._interrupt = interrupt
+        self._ready = ready
         self._shares = shares
-        self._doorbell = _qt.doorbell(ready)
+        self._doorbell: Any = None  # Made with the thread.
         self._go = threading.Semaphore(0)
         self._back = threading.Semaphore(0)
         self._is_out = False
@@ -90,6 +100,7 @@ class ThreadPoller:
             self._is_out = True
             self._is_recalled = False
             if self._thread is None:
+                self._doorbell = _qt.doorbell(self._ready)
                 self._thread = threading.Thread(
                     target=self._run, name="qtinter poller", daemon=True
                 )
@@ -115,8 +126,8 @@ class ThreadPoller:
             self._is_closing = True
             self._go.release()
             thread.join()
-        self._doorbell.close()
-        del self._doorbell
+            self._doorbell.close()
+            self._doorbell = None
 
     def _fetch(self) -> None:
         self._is_recalled = True  # The helper then does not ring: nobody has to be told.

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 from . import binding
-from .application import application, is_in_thread_of, leave_event_loops, loop_level
+from .application import application, is_in_thread_of, leave_event_loops, level_meter, loop_level
 from .waking import call_soon, show_posted_events
 
 
 def execute_application() -> int:
     """Execute the application's loop, or this thread's if it is not the main one; return its exit code."""
     app = application()
-    if not is_in_thread_of(app):
-        return execute(binding.QtCore.QEventLoop())
+    return _execute_here(app) if is_in_thread_of(app) else execute(binding.QtCore.QEventLoop())
+
+
+def _execute_here(app: Any) -> int:
+    """Execute the application in its own thread; somebody may block its signals, and so quit silently."""
     were_blocked = app.signalsBlocked()
     try:
         return execute(app)
@@ -45,11 +48,13 @@ class EventLoop:
 
     Attributes:
         level: how many Qt loops this thread is executing when this is the innermost one.
+        loop_level: tells how many it is executing now; quicker than the function of that name.
     """
 
     def __init__(self, *, in_application: bool = True) -> None:
         self._loop: Any = binding.QtCore.QEventLoop()
         self._in_application = in_application
+        self.loop_level = level_meter()
         self._left = False
         self._is_inside = False
         self.level = 0
@@ -57,12 +62,13 @@ class EventLoop:
     def run(self, has_begun: Callable[[], bool], begin: Callable[[], None] = _nothing) -> None:
         """Run; `begin` is called first, and `has_begun` tells whether anything has happened since."""
         app = application()
-        if self._in_application and loop_level() == 0 and is_in_thread_of(app):
+        if self._in_application and self.loop_level() == 0 and is_in_thread_of(app):
             self._run_in(app, begin)
         else:
             begin()
             self._run(has_begun)
         self._loop = None
+        self.loop_level = loop_level  # Which holds no QThread.
 
     def leave(self) -> None:
         """Make `run()` return, not before the Qt loops that are nested in it have returned."""
@@ -79,7 +85,7 @@ class EventLoop:
         QCoreApplication.quit() and exit() set a flag that only QCoreApplication.exec() resets.
         Clean-up must still run, so events are processed by hand.
         """
-        outer_level, self.level = self.level, loop_level() + 1
+        outer_level, self.level = self.level, self.loop_level() + 1
         self._is_inside = True
         show_posted_events()
         if not self._left and execute(self._loop) == -1 and not has_begun():
@@ -96,22 +102,25 @@ class EventLoop:
 
         def inside() -> None:
             begin()
-            if loop_level() == 1:  # Not if something that Qt called earlier has opened a dialog.
+            # Not if something that Qt called earlier has opened a dialog.
+            if self.loop_level() == 1:
                 self._run(lambda: True)
                 if self._left:
-                    quit_application(silently=True)
+                    app.blockSignals(True)
+                    leave_event_loops()
 
         self.level = 1
         call_soon(inside)
         with _not_quitting(app):
-            execute_application()
+            _execute_here(app)
         self.level = 0
 
 
 @contextlib.contextmanager
 def _not_quitting(app: Any) -> Iterator[None]:
     """Meanwhile the application does not quit because its last window closes (QtCore has no windows)."""
-    quits = getattr(app, "quitOnLastWindowClosed", bool)()
+    has_windows = hasattr(type(app), "quitOnLastWindowClosed")
+    quits = has_windows and app.quitOnLastWindowClosed()
     if quits:
         app.setQuitOnLastWindowClosed(False)
     try:

@@ -66,10 +66,14 @@ class Alarm:
     def __init__(self, callback: Callable[[], None]) -> None:
         self._callback = callback
         self._due = math.inf
-        self._timer: Any = binding.QtCore.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setTimerType(binding.enum(binding.QtCore.Qt, "TimerType", "PreciseTimer"))
-        self._timer.timeout.connect(_function(self._ring))
+        self._timer: Any = None  # Made when it is first set, as not all are.
+
+    def _make_timer(self) -> Any:
+        timer = binding.QtCore.QTimer()
+        timer.setSingleShot(True)
+        timer.setTimerType(binding.enum(binding.QtCore.Qt, "TimerType", "PreciseTimer"))
+        timer.timeout.connect(_function(self._ring))
+        return timer
 
     # Without an application there is no timer (PySide has deleted it), and nobody to wait for it.
     # suppress() would cost as much as starting the timer.
@@ -78,6 +82,8 @@ class Alarm:
         """Ring at `when` or earlier."""
         if when < self._due:
             self._due = when
+            if self._timer is None:
+                self._timer = self._make_timer()
             try:  # noqa: SIM105
                 self._timer.start(milliseconds(when - time.monotonic()))
             except RuntimeError:
@@ -96,6 +102,8 @@ class Alarm:
         """Ring as soon as Qt has the thread."""
         if self._due > 0.0:
             self._due = 0.0
+            if self._timer is None:
+                self._timer = self._make_timer()
             try:  # noqa: SIM105
                 self._timer.start(0)
             except RuntimeError:
