@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import selectors
 import socket
+import threading
 
 import fakes
 import pytest
@@ -59,6 +60,58 @@ def test_embedded_select_recalls_the_poller(selector, woken):
     selector.select(1)
     assert selector.poller.calls == ["recall"]
     assert woken == []
+
+
+@pytest.mark.parametrize(
+    ("name", "shares"),
+    [
+        ("SelectSelector", True),
+        ("EpollSelector", True),
+        ("KqueueSelector", True),
+        ("PollSelector", False),
+    ],
+)
+def test_selectors_that_are_asked_while_the_poller_waits(monkeypatch, name, shares):
+    """What two threads may ask at once stays with the poller until something is to change."""
+    if not hasattr(selectors, name):
+        pytest.skip(f"no {name} on this platform")
+
+    class WithoutFd(getattr(selectors, name)):
+        fileno = None
+
+    monkeypatch.setattr(multiplexers, "ThreadPoller", lambda *args, **keywords: fakes.Poller())
+    selector = EmbeddedSelector(WithoutFd())
+    poller = selector.open_poller(fakes.Loop(), lambda: None, lambda: None)
+    left, right = socket.socketpair()
+    with left, right:
+        assert selector.select(1) == []
+        assert poller.calls == ([] if shares else ["recall"])
+        key = selector.register(left, READ)
+        assert poller.calls[-1] == "recall"
+        poller.calls.clear()
+        selector.set_aside(key, READ)
+        assert poller.calls == ["recall"]
+        assert left in selector.get_map()
+        selector.close()
+
+
+@pytest.mark.parametrize("name", ["SelectSelector", "EpollSelector", "KqueueSelector"])
+def test_two_threads_ask_a_selector(name):
+    """The selectors that are shared answer one thread while another waits in them, and wake that one as well."""
+    if not hasattr(selectors, name):
+        pytest.skip(f"no {name} on this platform")
+    left, right = socket.socketpair()
+    answers = []
+    with left, right, getattr(selectors, name)() as selector:
+        selector.register(left, READ)
+        thread = threading.Thread(target=lambda: answers.append(selector.select(10)))
+        thread.start()
+        for _ in range(1000):
+            assert selector.select(0) == []
+        right.send(b"x")
+        assert [key.fileobj for key, _ in selector.select(10)] == [left]
+        thread.join()
+        assert [key.fileobj for key, _ in answers[0]] == [left]
 
 
 def test_changes_recall_the_poller(selector, woken):

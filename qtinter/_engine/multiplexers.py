@@ -31,6 +31,13 @@ if sys.platform == "linux":
     _KINDS = {select.EPOLLIN: selectors.EVENT_READ, select.EPOLLOUT: selectors.EVENT_WRITE}
 _BOTH = selectors.EVENT_READ | selectors.EVENT_WRITE
 
+# What two threads may do at once with the same selector; not with a PollSelector, which refuses.
+_WAITS_THAT_SHARE = [
+    kind.select
+    for kind in vars(selectors).values()
+    if getattr(kind, "__name__", "") in ("SelectSelector", "EpollSelector", "KqueueSelector")
+]
+
 
 class EmbeddedSelector(selectors.BaseSelector):
     """Any selector of the standard library, usable by an embedded loop.
@@ -50,6 +57,8 @@ class EmbeddedSelector(selectors.BaseSelector):
         self.was_embedded = False
         self.patience: float | None = 0
         self.screen: Callable[[EventList], EventList] | None = None
+        # Whether a helper thread may stay where it is while the selector is asked.
+        self._shares = getattr(type(selector), "select", None) in _WAITS_THAT_SHARE
         # Set where epoll can be asked without the selector: its poll(), and what is registered.
         self._poll: Callable[[float, int], list[tuple[int, int]]] | None = None
         self._keys: Mapping[int, selectors.SelectorKey] = {}
@@ -98,7 +107,8 @@ class EmbeddedSelector(selectors.BaseSelector):
         elif self.poller is None:
             return self._selector.select(timeout)
         else:
-            self.poller.recall()
+            if not self._shares:
+                self.poller.recall()
             events = self._selector.select(0)
         self.patience = 0 if events else timeout
         return events if self.screen is None else self.screen(events)
@@ -109,6 +119,8 @@ class EmbeddedSelector(selectors.BaseSelector):
 
     def set_aside(self, key: selectors.SelectorKey, events: int) -> None:
         """Stop watching `events` of a registered fd until `bring_back()`."""
+        if self.poller is not None:
+            self.poller.recall()
         self._set_aside.setdefault(key.fd, key)
         remaining = key.events & ~events
         if remaining:
@@ -159,11 +171,11 @@ class EmbeddedSelector(selectors.BaseSelector):
         return self._selector.modify(fileobj, events, data)
 
     def get_key(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
-        self._bring_back()
+        self.bring_back()
         return self._selector.get_key(fileobj)
 
     def get_map(self) -> Mapping[FileDescriptorLike, selectors.SelectorKey]:
-        self._bring_back()
+        self.bring_back()
         return self._selector.get_map()
 
     def close(self) -> None:
