@@ -31,12 +31,12 @@ if sys.platform == "linux":
     _KINDS = {select.EPOLLIN: selectors.EVENT_READ, select.EPOLLOUT: selectors.EVENT_WRITE}
 _BOTH = selectors.EVENT_READ | selectors.EVENT_WRITE
 
-# What two threads may do at once with the same selector; not with a PollSelector, which refuses.
-_WAITS_THAT_SHARE = [
-    kind.select
-    for kind in vars(selectors).values()
-    if getattr(kind, "__name__", "") in ("SelectSelector", "EpollSelector", "KqueueSelector")
-]
+# Two threads may be in these at once; not in that of a PollSelector, which refuses.
+_WAITS_THAT_SHARE = {
+    getattr(selectors, name).select
+    for name in ("SelectSelector", "EpollSelector", "KqueueSelector")
+    if hasattr(selectors, name)
+}
 
 
 class EmbeddedSelector(selectors.BaseSelector):
