@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import os
 import sys
 import threading
 import time
 
 import pytest
+import qtpy
 from harness import exec_until, output_of, run_nested, run_program
 from qtpy import QtCore
 
@@ -681,3 +683,25 @@ def test_first_loops_of_a_process_begin_at_once():
             thread.join()
         say(*[loop.is_closed() for loop in loops])
         """) == ["True " * 7 + "True"]
+
+
+@pytest.mark.parametrize("mode", [run_nested, run_in_event_loop])
+def test_dispatchers_of_threads_are_left_alone(qapp, mode, monkeypatch):
+    """A loop in a thread asks for no dispatcher: one that PySide2 knows may abort the process when the thread ends."""
+    asked = []
+    core = importlib.import_module(f"{qtpy.API_NAME}.QtCore")
+
+    class Dispatcher:
+        @staticmethod
+        def instance():
+            asked.append(threading.current_thread())
+            return instance()
+
+    async def main():
+        await asyncio.sleep(0.001)
+        await qtinter.modal(lambda: QtCore.QCoreApplication.processEvents())()
+
+    instance = core.QAbstractEventDispatcher.instance
+    monkeypatch.setattr(core, "QAbstractEventDispatcher", Dispatcher)
+    Job("Python", lambda: mode(qtinter.new_event_loop, main)).finish()
+    assert asked == []

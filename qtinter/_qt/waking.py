@@ -208,10 +208,15 @@ def show_posted_events() -> None:
     """Before a Qt loop is executed: have it look at all events that are posted.
 
     If the caller is called by one of them, Qt 5 with GLib does not look at those behind it: it goes
-    to sleep until somebody posts another one.
+    to sleep until somebody posts another one. So one is posted, for nobody. The dispatcher could also
+    be told to wake up, but PySide2 must not know that of another thread: see _ThreadEnd.
     """
     if binding.is_qt5():
-        binding.QtCore.QAbstractEventDispatcher.instance().wakeUp()
+        core = binding.QtCore
+        nobody = core.QObject()
+        core.QCoreApplication.postEvent(
+            nobody, core.QEvent(binding.enum(core.QEvent, "Type", "User"))
+        )
 
 
 def call_soon(callback: Callable[[], None]) -> None:
