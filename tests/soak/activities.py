@@ -165,14 +165,19 @@ async def dialog() -> None:
     """Dialogs, waited for in three ways."""
     while isinstance(QtCore.QCoreApplication.instance(), QtWidgets.QApplication):
         box: Any = QtWidgets.QDialog()
-        QtCore.QTimer.singleShot(2, box.reject)
+        closing: Any = QtCore.QTimer()  # Again and again: it may not be open yet.
+        closing.timeout.connect(box.reject)
+        closing.start(2)
         how = dice.randrange(3)
-        if how == 0:
-            await qtinter.asyncdialog(box)
-        elif how == 1:
-            await qtinter.modal(execute)(box)
-        else:
-            execute(box)
+        try:
+            if how == 0:
+                await qtinter.asyncdialog(box)
+            elif how == 1:
+                await qtinter.modal(execute)(box)
+            else:
+                execute(box)
+        finally:
+            closing.stop()
         maybe_collect()
         await asyncio.sleep(moment())
 
