@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+import types
 
 import pytest
 from harness import end_program, exec_for, exec_until, run_nested, start_program
@@ -47,6 +48,33 @@ def interrupt(code, times=1):
     assert time.monotonic() - began < 10
     assert (ended.code, ended.errors) == (0, ""), ended
     return lines + ended.lines
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nobody else can send SIGINT to one process")
+def test_asyncio_itself_is_not_interrupted(kind):
+    """Ctrl-C in asyncio's own code loses no handle, so that all tasks can be ended; the run ends all the same."""
+
+    def interrupted():
+        signal.raise_signal(signal.SIGINT)
+        log.append("went on")
+
+    async def main():
+        loop.call_soon(in_asyncio)
+        loop.call_soon(log.append, "next handle")
+        await asyncio.sleep(30)
+
+    log = []
+    names = {"__name__": "asyncio.events", "signal": signal}
+    in_asyncio = types.FunctionType(interrupted.__code__, names, closure=(types.CellType(log),))
+    loop = kind.qi()
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(main())
+    assert log == ["went on", "next handle"]
+    (task,) = asyncio.all_tasks(loop)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(task)
+    loop.close()
 
 
 # Qt is idle.

@@ -7,7 +7,9 @@ driver, and bytecode runs.
 Whatever Python handler is installed (Python's own, asyncio.Runner's, the user's) is called where it
 may raise:
 
-- inside an iteration, unless Qt has the thread again: here, as in plain asyncio;
+- inside an iteration, unless Qt has the thread again: here, as in plain asyncio. Not in asyncio's own
+  code that takes and adds handles: one would be lost, and its task could never be ended. The
+  iteration goes on, and then the run ends and raises it;
 - while the code that started an attached run has the thread, before or after `app.exec()`: here, as
   without us. If it is executing `processEvents()`, and Qt has called us there, it is only when we
   have returned that nothing stands between;
@@ -54,6 +56,8 @@ class Run(Protocol):
 
 # The signals that programs have handlers for.
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2", "SIGBREAK")
+# The modules that take and add handles.
+_SCHEDULERS = ("asyncio.base_events", "asyncio.events", "qtinter._loops")
 _MARK = b"\xff"  # No signal has this number.
 _NUMBERS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 
@@ -137,7 +141,9 @@ class Interrupts:
             else:
                 raise SystemExit(128 + number)
         except BaseException as error:
-            if self._run.is_iterating() or self._run.is_outside():
+            if self._run.is_outside() or (
+                self._run.is_iterating() and (is_stuck or not _is_scheduling(frame))
+            ):
                 raise
             if is_stuck:
                 raise _qt.spare_process(_Insisting()) from None
@@ -178,6 +184,11 @@ class _Insisting(BaseException):
 
     No KeyboardInterrupt: if one has been printed, Python 3.15 ends the process as if by SIGINT.
     """
+
+
+def _is_scheduling(frame: FrameType | None) -> bool:
+    """Tell whether what was interrupted is about to take or to add a handle."""
+    return frame is not None and frame.f_globals.get("__name__") in _SCHEDULERS
 
 
 def _belongs_to_runner(handler: Handler) -> bool:
