@@ -50,7 +50,6 @@ def interrupt(code, times=1):
     return lines + ended.lines
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="nobody else can send SIGINT to one process")
 def test_asyncio_itself_is_not_interrupted(kind):
     """Ctrl-C in asyncio's own code loses no handle, so that all tasks can be ended; the run ends all the same."""
 

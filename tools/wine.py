@@ -240,7 +240,13 @@ def run(binding, parts, timeout, command):
             PYTHONIOENCODING="utf-8",
         )
         print(f"wine.py: {binding}", file=sys.stderr, flush=True)
-        code = run_in_prefix([loader, python / "python.exe", "-u", *command], environment, timeout)
+        line = [loader, python / "python.exe", "-u", *command]
+        code, has_printed = run_in_prefix(line, environment, timeout)
+        if (
+            code and not has_printed
+        ):  # Once in some hundred times Wine does not start it, and is silent.
+            print(f"wine.py: {binding}: not started, code {code}; once more", file=sys.stderr)
+            code, _ = run_in_prefix(line, environment, timeout)
     if code:
         print(f"wine.py: {binding}: exit code {code}", file=sys.stderr, flush=True)
     return code
@@ -277,12 +283,16 @@ def copy_prefix(template, prefix):
 
 
 def run_in_prefix(command, environment, timeout):
-    """Run a command, pass on what it prints, and end whatever it has started."""
+    """Run a command, pass on what it prints, and end whatever it has started.
+
+    Return its exit code, and whether it has printed anything.
+    """
     # Pipes, because Wine makes a console of a terminal, with another encoding and escape sequences.
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, **streams)
     pipes = ((process.stdout, sys.stdout.buffer), (process.stderr, sys.stderr.buffer))
-    relays = [threading.Thread(target=relay, args=pair, daemon=True) for pair in pipes]
+    chunks = []
+    relays = [threading.Thread(target=relay, args=(*pair, chunks), daemon=True) for pair in pipes]
     try:
         for thread in relays:
             thread.start()
@@ -296,7 +306,7 @@ def run_in_prefix(command, environment, timeout):
         process.wait()
         for thread in relays:
             thread.join()
-    return code if code >= 0 else 128 - code
+    return (code if code >= 0 else 128 - code), bool(chunks)
 
 
 def stop_server(environment, how):
@@ -307,10 +317,11 @@ def stop_server(environment, how):
         shutil.rmtree(Path("/tmp", name.read_text()))
 
 
-def relay(source, target):
-    """Copy what arrives at once, with the line ends of Unix."""
+def relay(source, target, chunks):
+    """Copy what arrives at once, with the line ends of Unix; note in `chunks` how much each time."""
     with source:
         for chunk in iter(source.read1, b""):
+            chunks.append(len(chunk))
             target.write(chunk.replace(b"\r\n", b"\n"))
             target.flush()
 
