@@ -242,9 +242,8 @@ def run(binding, parts, timeout, command):
         print(f"wine.py: {binding}", file=sys.stderr, flush=True)
         line = [loader, python / "python.exe", "-u", *command]
         code, has_printed = run_in_prefix(line, environment, timeout)
-        if (
-            code and not has_printed
-        ):  # Once in some hundred times Wine does not start it, and is silent.
+        # Now and then Wine does not start it, and is silent.
+        if code and not has_printed:
             print(f"wine.py: {binding}: not started, code {code}; once more", file=sys.stderr)
             code, _ = run_in_prefix(line, environment, timeout)
     if code:
@@ -291,8 +290,8 @@ def run_in_prefix(command, environment, timeout):
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, **streams)
     pipes = ((process.stdout, sys.stdout.buffer), (process.stderr, sys.stderr.buffer))
-    chunks = []
-    relays = [threading.Thread(target=relay, args=(*pair, chunks), daemon=True) for pair in pipes]
+    printed = threading.Event()
+    relays = [threading.Thread(target=relay, args=(*pair, printed), daemon=True) for pair in pipes]
     try:
         for thread in relays:
             thread.start()
@@ -306,7 +305,7 @@ def run_in_prefix(command, environment, timeout):
         process.wait()
         for thread in relays:
             thread.join()
-    return (code if code >= 0 else 128 - code), bool(chunks)
+    return (code if code >= 0 else 128 - code), printed.is_set()
 
 
 def stop_server(environment, how):
@@ -317,11 +316,11 @@ def stop_server(environment, how):
         shutil.rmtree(Path("/tmp", name.read_text()))
 
 
-def relay(source, target, chunks):
-    """Copy what arrives at once, with the line ends of Unix; note in `chunks` how much each time."""
+def relay(source, target, printed):
+    """Copy what arrives at once, with the line ends of Unix; set `printed` if anything does."""
     with source:
         for chunk in iter(source.read1, b""):
-            chunks.append(len(chunk))
+            printed.set()
             target.write(chunk.replace(b"\r\n", b"\n"))
             target.flush()
 

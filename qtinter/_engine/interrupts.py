@@ -25,13 +25,13 @@ that, it raises SystemExit while the run lasts, with the exit code that a shell 
 
 A wake-up fd that somebody had set before is written to as well.
 
-What does not work: looking at the interrupted frame for more than whether it is our own (it may be
-anybody's), and a timer that runs bytecode now and then (it wakes an idle machine).
+What does not work: looking at the interrupted frame for more than whether it is asyncio's or our own
+(it may be anybody's), and a timer that runs bytecode now and then (it wakes an idle machine).
 """
 
 from __future__ import annotations
 
-# What the signal module makes of its functions tries to see an enum in a handler: some µs for each.
+# The functions of the signal module try to make an enum of the handler, which takes some µs each.
 import _signal  # type: ignore[import-not-found]
 import contextlib
 import os
@@ -56,10 +56,11 @@ class Run(Protocol):
 
 # The signals that programs have handlers for.
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2", "SIGBREAK")
-# The modules that take and add handles.
-_SCHEDULERS = ("asyncio.base_events", "asyncio.events", "qtinter._loops")
 _MARK = b"\xff"  # No signal has this number.
 _NUMBERS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+
+# The modules that take and add handles.
+_SCHEDULERS = ("asyncio.base_events", "asyncio.events", "qtinter._loops")
 
 Handler = Union[Callable[[int, Union[FrameType, None]], Any], int, None]
 
