@@ -119,15 +119,18 @@ class Qtinter(Contender):
         return importlib.import_module("qtinter._engine.driver")
 
 
+class WithoutFd(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+    """For the thread poller, which is what waits if there is no fd to be told of."""
+
+    fileno = None
+
+
 class ThreadPoller(Qtinter):
     """This package with the helper thread, and the selector that the earlier qtinter has in its."""
 
     title = "qtinter, thread poller"
 
     def new_loop(self) -> Any:
-        class WithoutFd(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
-            fileno = None
-
         self._need_application()
         return self._import().QiSelectorEventLoop(WithoutFd())
 

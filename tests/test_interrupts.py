@@ -460,6 +460,57 @@ def test_handler_installed_meanwhile_stays(kind):
         signal.signal(signal.SIGINT, before)
 
 
+def test_handler_that_closes_the_loop(kind):
+    """A handler may close the loop that it interrupts; what it raises then is raised there, as without us."""
+
+    def handler(number, frame):
+        runner.close()
+        raise KeyError("handler")
+
+    def slot():
+        with pytest.raises(KeyError, match="handler"):
+            signal.raise_signal(signal.SIGINT)
+        log.append("raised in the slot")
+
+    log = []
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        runner = qtinter.QiRunner(loop_factory=kind.qi)
+        runner.start()
+        QtCore.QTimer.singleShot(0, slot)
+        exec_for(0.01)
+        assert log == ["raised in the slot"]
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_handler_of_a_run_that_is_put_back_after_it(kind):
+    """Somebody saves our handler during the run, and puts it back later: Ctrl-C works as before the run."""
+
+    async def main():
+        return signal.getsignal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    loop = kind.qi()
+    ours = loop.run_until_complete(main())
+    loop.close()
+    assert ours is not before
+
+    async def interrupted():
+        QtCore.QTimer.singleShot(1, lambda: signal.raise_signal(signal.SIGINT))
+        await asyncio.sleep(30)
+
+    for interrupt in (
+        lambda: signal.raise_signal(signal.SIGINT),
+        lambda: run_nested(kind.qi, interrupted),
+    ):
+        signal.signal(signal.SIGINT, ours)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt()
+        assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_handle_sigint_false(kind):
     """With handle_sigint=False neither the handler nor the wake-up fd is touched by the attached loop."""
     before = signal.getsignal(signal.SIGINT)

@@ -48,10 +48,6 @@ from .. import _qt
 from .interrupts import Interrupts
 from .nesting import Nesting
 
-# How long asyncio may keep the thread before Qt gets its turn. A turn of Qt takes some µs, so this
-# costs about 1 %; it is also what asyncio adds to the lateness of a Qt timer.
-SLICE = 0.0007
-
 # How soon after the beginning of a slice a nested Qt loop is noticed. Bounds the cost of spurious
 # alarms, a few µs each, and the time for which the other tasks stand still.
 NOTICE_NESTING = 0.005
@@ -109,7 +105,11 @@ class Driver:
         self._qt_loop.run(lambda: self._has_begun, begin=self._alarm.set_now)
 
     def close(self) -> None:
-        """Loop thread, outside iterations. Detach from Qt."""
+        """Loop thread, outside iterations. Detach from Qt.
+
+        What has been calling us forgets us. A cycle would keep us, and the loop, until the next
+        garbage collection, which for short runs would take a fifth of the time.
+        """
         self._interrupts.close()
         self.is_over = True
         self._loop._wake = None
@@ -229,7 +229,7 @@ class Driver:
         loop._wake = None
         self._has_begun = True
         now = monotonic()
-        end = now + SLICE
+        end = now + self._poller.slice
         self._sleeps_long = now - self._asleep_since > NOTICE_NESTING
         self._alarm.set(now + NOTICE_NESTING)
         outer_level, self._level = self._level, self._loop_level()

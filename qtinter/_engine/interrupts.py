@@ -83,6 +83,7 @@ class Interrupts:
 
     def close(self) -> None:
         """Put back what was there before, unless somebody has replaced it meanwhile."""
+        del self._run  # See Driver.close().
         if not self._is_open:
             return
         self._is_open = False
@@ -110,7 +111,8 @@ class Interrupts:
     def _install(self) -> None:
         for number in _NUMBERS:
             handler = _signal.getsignal(number)
-            is_ours = isinstance(getattr(handler, "__self__", None), Interrupts)
+            owner = getattr(handler, "__self__", None)
+            is_ours = isinstance(owner, Interrupts) and owner._is_open
             if not is_ours and (
                 callable(handler)
                 or (self._may_end and number == signal.SIGTERM and handler == signal.SIG_DFL)
@@ -120,10 +122,11 @@ class Interrupts:
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         handler = self._handlers[number]
-        if os.getpid() != self._process:
-            # A forked child of this process, which has other things to do than to end our run.
+        if not self._is_open or os.getpid() != self._process:
+            # Somebody has put us back after the run, or this is a forked child of the process, which
+            # has other things to do than to end our run.
             _signal.signal(number, handler)
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
             return
         if self._run.is_outside() and not self._run.is_iterating() and _qt.is_calling_us(frame):
             self._mute()  # Or Qt would call us again at once.
@@ -142,9 +145,9 @@ class Interrupts:
             else:
                 raise SystemExit(128 + number)
         except BaseException as error:
-            if self._run.is_outside() or (
-                self._run.is_iterating() and (is_stuck or not _is_scheduling(frame))
-            ):
+            if not self._is_open or self._run.is_outside():
+                raise
+            if self._run.is_iterating() and (is_stuck or not _is_scheduling(frame)):
                 raise
             if is_stuck:
                 raise _qt.spare_process(_Insisting()) from None

@@ -92,6 +92,7 @@ class EmbeddedSelector(selectors.BaseSelector):
         self._poll = None
         if poller is not None:
             poller.close()
+            del self._wake  # See Driver.close().
         self._bring_back()
 
     def select(self, timeout: float | None = None) -> EventList:

@@ -54,6 +54,10 @@ def _function(method: Any, *, takes_arguments: bool = False) -> Callable[..., No
     return made
 
 
+def _nothing() -> None:
+    pass
+
+
 class Alarm:
     """Calls back once, soon after the earliest of the times it was set to.
 
@@ -116,6 +120,9 @@ class Alarm:
         """
         self._due = -math.inf
         self._timer = None
+        self._callback = (
+            _nothing  # It mostly belongs to who has the alarm: no cycle is left behind.
+        )
 
     def _ring(self) -> None:
         self._due = math.inf

@@ -39,7 +39,7 @@ import trio
 from .. import _qt
 from .._bridges import guests
 from .._compat import swap_current_task
-from .._engine.driver import SLICE
+from .._engine.pollers import SLICE
 from .._loops import QiBaseEventLoop
 from ._tasks import Future, Task
 
