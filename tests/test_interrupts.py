@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
 import socket
 import sys
@@ -50,25 +51,65 @@ def interrupt(code, times=1):
     return lines + ended.lines
 
 
-def test_asyncio_itself_is_not_interrupted(kind):
-    """Ctrl-C in asyncio's own code loses no handle, so that all tasks can be ended; the run ends all the same."""
+def called_through(modules, log):
+    """A function that interrupts itself, called by functions of these modules, the innermost first."""
 
     def interrupted():
         signal.raise_signal(signal.SIGINT)
         log.append("went on")
 
+    def call(function):
+        function()
+
+    innermost, *callers = ({"__name__": name, "signal": signal} for name in modules)
+    function = types.FunctionType(interrupted.__code__, innermost, closure=interrupted.__closure__)
+    for names in callers:
+        function = functools.partial(types.FunctionType(call.__code__, names), function)
+    return function
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [["asyncio.events"], ["linecache", "traceback", "asyncio.format_helpers"], ["qtinter._slots"]],
+    ids=lambda modules: modules[0],
+)
+def test_asyncio_itself_is_not_interrupted(kind, modules):
+    """Ctrl-C in asyncio's own code loses no handle, so that all tasks can be ended; the run ends all the same."""
+
     async def main():
-        loop.call_soon(in_asyncio)
+        loop.call_soon(called_through(modules, log))
         loop.call_soon(log.append, "next handle")
         await asyncio.sleep(30)
 
     log = []
-    names = {"__name__": "asyncio.events", "signal": signal}
-    in_asyncio = types.FunctionType(interrupted.__code__, names, closure=(types.CellType(log),))
     loop = kind.qi()
     with pytest.raises(KeyboardInterrupt):
         loop.run_until_complete(main())
     assert log == ["went on", "next handle"]
+    (task,) = asyncio.all_tasks(loop)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(task)
+    loop.close()
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [["subprocess"], ["linecache", "program"], ["program", "asyncio.tasks"]],
+    ids=lambda modules: "-".join(modules),
+)
+def test_whom_asyncio_calls_is_interrupted(kind, modules):
+    """Ctrl-C is raised in code of the program that asyncio calls, and in what that calls."""
+
+    async def main():
+        loop.call_soon(called_through(modules, log))
+        await asyncio.sleep(30)
+
+    log = []
+    loop = kind.qi()
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(main())
+    assert not log
     (task,) = asyncio.all_tasks(loop)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

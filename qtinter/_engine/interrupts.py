@@ -8,8 +8,8 @@ Whatever Python handler is installed (Python's own, asyncio.Runner's, the user's
 may raise:
 
 - inside an iteration, unless Qt has the thread again: here, as in plain asyncio. Not in asyncio's own
-  code that takes and adds handles: one would be lost, and its task could never be ended. The
-  iteration goes on, and then the run ends and raises it;
+  code, which takes and adds handles, and tells who waits for what: something would be lost, and a
+  task could never be ended. The iteration goes on, and then the run ends and raises it;
 - while the code that started an attached run has the thread, before or after `app.exec()`: here, as
   without us. If it is executing `processEvents()`, and Qt has called us there, it is only when we
   have returned that nothing stands between;
@@ -33,6 +33,7 @@ from __future__ import annotations
 
 # The functions of the signal module try to make an enum of the handler, which takes some µs each.
 import _signal  # type: ignore[import-not-found]
+import asyncio
 import contextlib
 import os
 import signal
@@ -59,8 +60,12 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2", "SIGBR
 _MARK = b"\xff"  # No signal has this number.
 _NUMBERS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 
-# The modules that take and add handles.
-_SCHEDULERS = ("asyncio.base_events", "asyncio.events", "qtinter._loops")
+# Where asyncio calls its own callbacks, or anybody's.
+_CALL_BACK = asyncio.Handle._run.__code__
+
+# What asyncio's functions call, or anybody's. Delete the names when 3.9 goes: in debug mode, most of
+# the time is spent in these.
+_STANDARD_PACKAGES = getattr(sys, "stdlib_module_names", ("traceback", "linecache"))
 
 Handler = Union[Callable[[int, Union[FrameType, None]], Any], int, None]
 
@@ -191,8 +196,16 @@ class _Insisting(BaseException):
 
 
 def _is_scheduling(frame: FrameType | None) -> bool:
-    """Tell whether what was interrupted is about to take or to add a handle."""
-    return frame is not None and frame.f_globals.get("__name__") in _SCHEDULERS
+    """Tell whether asyncio was interrupted, or qtinter, or what they were calling; not whom they call back."""
+    innermost = frame
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if package in ("asyncio", "qtinter"):
+            return frame is innermost or frame.f_code is not _CALL_BACK
+        if package not in _STANDARD_PACKAGES:
+            return False
+        frame = frame.f_back
+    return False
 
 
 def _belongs_to_runner(handler: Handler) -> bool:
