@@ -93,6 +93,31 @@ def test_asyncio_itself_is_not_interrupted(kind, modules):
     loop.close()
 
 
+def test_finalizers_are_not_interrupted(kind):
+    """Ctrl-C while an object is finalized is not lost."""
+
+    class Finalized:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+            log.append("went on")
+
+    async def main():
+        Finalized()
+        log.append("and on")
+        await asyncio.sleep(30)
+
+    log = []
+    loop = kind.qi()
+    task = loop.create_task(main())
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_forever()
+    assert log == ["went on", "and on"]
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(task)
+    loop.close()
+
+
 @pytest.mark.parametrize(
     "modules",
     [["subprocess"], ["linecache", "program"], ["program", "asyncio.tasks"]],

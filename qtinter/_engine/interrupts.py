@@ -9,7 +9,8 @@ may raise:
 
 - inside an iteration, unless Qt has the thread again: here, as in plain asyncio. Not in asyncio's own
   code, which takes and adds handles, and tells who waits for what: something would be lost, and a
-  task could never be ended. The iteration goes on, and then the run ends and raises it;
+  task could never be ended. Nor in a finalizer: Python prints what is raised there, and goes on. The
+  iteration goes on, and then the run ends and raises it;
 - while the code that started an attached run has the thread, before or after `app.exec()`: here, as
   without us. If it is executing `processEvents()`, and Qt has called us there, it is only when we
   have returned that nothing stands between;
@@ -59,6 +60,8 @@ class Run(Protocol):
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2", "SIGBREAK")
 _MARK = b"\xff"  # No signal has this number.
 _NUMBERS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+
+_SPARED_PACKAGES = ("asyncio", "qtinter", "weakref", "_weakrefset")
 
 # Where asyncio calls its own callbacks, or anybody's.
 _CALL_BACK = asyncio.Handle._run.__code__
@@ -152,7 +155,7 @@ class Interrupts:
         except BaseException as error:
             if not self._is_open or self._run.is_outside():
                 raise
-            if self._run.is_iterating() and (is_stuck or not _is_scheduling(frame)):
+            if self._run.is_iterating() and (is_stuck or not _must_go_on(frame)):
                 raise
             if is_stuck:
                 raise _qt.spare_process(_Insisting()) from None
@@ -195,13 +198,14 @@ class _Insisting(BaseException):
     """
 
 
-def _is_scheduling(frame: FrameType | None) -> bool:
-    """Tell whether asyncio was interrupted, or qtinter, or what they were calling; not whom they call back."""
+def _must_go_on(frame: FrameType | None) -> bool:
+    """Tell whether asyncio or qtinter was interrupted, what they call, or a finalizer; not whom they call back."""
     innermost = frame
     while frame is not None:
+        code = frame.f_code
         package = str(frame.f_globals.get("__name__")).partition(".")[0]
-        if package in ("asyncio", "qtinter"):
-            return frame is innermost or frame.f_code is not _CALL_BACK
+        if package in _SPARED_PACKAGES or code.co_name == "__del__":
+            return frame is innermost or code is not _CALL_BACK
         if package not in _STANDARD_PACKAGES:
             return False
         frame = frame.f_back
