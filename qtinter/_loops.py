@@ -199,9 +199,9 @@ class QiBaseEventLoop(asyncio.BaseEventLoop):
         return type(self._selector.poller).__name__
 
     def _disembed(self) -> None:
-        assert self._driver is not None
-        self._driver.close()
-        self._driver = None
+        driver, self._driver = self._driver, None  # Closed or not, if Ctrl-C comes now.
+        assert driver is not None
+        driver.close()
 
     @property
     def _iteration(self) -> Callable[[], None]:

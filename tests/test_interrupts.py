@@ -12,7 +12,7 @@ import time
 import types
 
 import pytest
-from harness import end_program, exec_for, exec_until, run_nested, start_program
+from harness import end_program, exec_for, exec_until, run_nested, run_program, start_program
 from qtpy import QtCore
 
 import qtinter
@@ -140,6 +140,62 @@ def test_whom_asyncio_calls_is_interrupted(kind, modules):
     with pytest.raises(asyncio.CancelledError):
         loop.run_until_complete(task)
     loop.close()
+
+
+@pytest.mark.linux_only  # Windows takes milliseconds to notice a signal: there would be few.
+def test_interrupts_at_any_moment():
+    """Many Ctrl-C, which come at any moment: all runs end, and can be followed by another one; no task is stuck."""
+    ended = run_program(
+        APPLICATION
+        + """
+    def interrupt():
+        while not is_over:
+            time.sleep(random.random() * 0.006)
+            os.kill(os.getpid(), signal.SIGINT)
+    async def work():
+        await asyncio.sleep(0)
+        await asyncio.gather(*(asyncio.sleep(0) for _ in range(3)))
+    async def clean_up():
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, stuck = await asyncio.wait(tasks, timeout=5)
+            assert not stuck
+    def run_many():
+        while len(runs) < 500 and not loop.is_running():
+            try:
+                runs.append(None)
+                loop.run_until_complete(work())
+            except RuntimeError as error:  # asyncio's: a callback of an earlier run stops this one.
+                assert "stopped before Future completed" in str(error)
+    import os, random, signal, threading, time
+    runs = []
+    is_over = False
+    loop = qtinter.new_event_loop()
+    loop.run_until_complete(work())
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    while not is_over:
+        try:
+            run_many()
+            is_over = True
+        except KeyboardInterrupt:
+            pass
+    while thread.is_alive():
+        try:
+            thread.join()
+        except KeyboardInterrupt:
+            pass
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.set_wakeup_fd(-1) == -1
+    if not loop.is_running():  # Or asyncio was interrupted where a run ends, as it may be without Qt.
+        loop.run_until_complete(clean_up())
+    say("ended")
+    os._exit(0)
+    """.replace("\n    ", "\n")
+    )
+    assert (ended.code, ended.lines) == (0, ["ended"]), ended
 
 
 # Qt is idle.

@@ -110,7 +110,6 @@ class Driver:
         What has been calling us forgets us. A cycle would keep us, and the loop, until the next
         garbage collection, which for short runs would take a fifth of the time.
         """
-        self._interrupts.close()
         self.is_over = True
         self._loop._wake = None
         self._alarm.close()
@@ -118,6 +117,7 @@ class Driver:
         self._multiplexer.close_poller()
         self._nesting.close()
         self._loop_level = _qt.loop_level  # Which holds no QThread.
+        self._interrupts.close()  # Last: it is what keeps Ctrl-C from all this.
 
     # What others ask for.
 
@@ -178,7 +178,9 @@ class Driver:
 
     def _alarm_rang(self) -> None:
         if self._loop._wake is None:
-            if self._depth or not self._has_begun:
+            if self.is_over and not self._has_begun:
+                self._leave(dialogs=False)  # Again: Ctrl-C came just before Qt's loop was executed.
+            elif self._depth or not self._has_begun:
                 self._run_slice()
             return
         if monotonic() >= self._deadline:

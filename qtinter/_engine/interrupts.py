@@ -61,7 +61,7 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2", "SIGBR
 _MARK = b"\xff"  # No signal has this number.
 _NUMBERS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 
-_SPARED_PACKAGES = ("asyncio", "qtinter", "weakref", "_weakrefset")
+_SPARED_PACKAGES = ("asyncio", "qtinter", "qtpy", "weakref", "_weakrefset")
 
 # Where asyncio calls its own callbacks, or anybody's.
 _CALL_BACK = asyncio.Handle._run.__code__
@@ -86,24 +86,25 @@ class Interrupts:
         if self._is_open:
             self._process = os.getpid()
             self._fd = loop._csock.fileno()
+            self._previous_fd = -1
+            self._install()  # First: until then Ctrl-C may be raised.
             self._previous_fd = signal.set_wakeup_fd(self._fd, warn_on_full_buffer=False)
-            self._install()
 
     def close(self) -> None:
         """Put back what was there before, unless somebody has replaced it meanwhile."""
+        if self._is_open:
+            self._unmute()
+            fd = signal.set_wakeup_fd(-1)
+            if fd == self._fd:
+                fd = self._previous_fd
+            if fd != -1:
+                signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+            # From here on Ctrl-C may be raised, and what is left of this be left out.
+            self._is_open = False
+            for number, handler in self._handlers.items():
+                if _signal.getsignal(number) == self._signalled:
+                    _signal.signal(number, handler)
         del self._run  # See Driver.close().
-        if not self._is_open:
-            return
-        self._is_open = False
-        for number, handler in self._handlers.items():
-            if _signal.getsignal(number) == self._signalled:
-                _signal.signal(number, handler)
-        self._unmute()
-        fd = signal.set_wakeup_fd(-1)
-        if fd == self._fd:
-            fd = self._previous_fd
-        if fd != -1:
-            signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
 
     def renew(self) -> None:
         """asyncio has reset a handler and maybe the wake-up fd, as remove_signal_handler() does."""
@@ -155,9 +156,10 @@ class Interrupts:
         except BaseException as error:
             if not self._is_open or self._run.is_outside():
                 raise
-            if self._run.is_iterating() and (is_stuck or not _must_go_on(frame)):
+            must_go_on = _must_go_on(frame)
+            if self._run.is_iterating() and (is_stuck or not must_go_on):
                 raise
-            if is_stuck:
+            if is_stuck and not must_go_on:
                 raise _qt.spare_process(_Insisting()) from None
             self._run.interrupted(error)
         else:
