@@ -188,10 +188,9 @@ def say(*words):
     print(*words, flush=True)
 def interrupt_me():
     "Say that SIGINT may come."
+    say("interrupt me")
     if sys.platform == "win32":  # Nobody else can send it to this process alone.
         threading.Timer(0.05, signal.raise_signal, [signal.SIGINT]).start()
-    else:
-        say("interrupt me")
 """
 
 

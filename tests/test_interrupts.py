@@ -12,6 +12,7 @@ import time
 import types
 
 import pytest
+import qtpy
 from harness import end_program, exec_for, exec_until, run_nested, run_program, start_program
 from qtpy import QtCore
 
@@ -38,10 +39,10 @@ def interrupt(code, times=1):
     """Run a program, send it a SIGINT whenever it says so; return its lines. It must end well and silently."""
     process = start_program(APPLICATION + code.replace("\n    ", "\n"))
     lines = []
-    if sys.platform != "win32":
-        for _ in range(times):
-            while (line := process.stdout.readline().strip()) not in ("interrupt me", ""):
-                lines.append(line)
+    for _ in range(times):
+        while (line := process.stdout.readline().strip()) not in ("interrupt me", ""):
+            lines.append(line)
+        if sys.platform != "win32":
             time.sleep(0.03)  # It says so before it waits.
             process.send_signal(signal.SIGINT)
     began = time.monotonic()
@@ -143,57 +144,70 @@ def test_whom_asyncio_calls_is_interrupted(kind, modules):
 
 
 @pytest.mark.linux_only  # Windows takes milliseconds to notice a signal: there would be few.
-def test_interrupts_at_any_moment():
-    """Many Ctrl-C, which come at any moment: all runs end, and can be followed by another one; no task is stuck."""
+@pytest.mark.skipif(qtpy.PYSIDE2, reason="crashes in exec_(), once in some 20,000 runs")
+@pytest.mark.parametrize("times", [1, 2])
+def test_interrupts_at_any_moment(times):
+    """Ctrl-C at any moment: the run ends, and can be followed by another one."""
     ended = run_program(
         APPLICATION
+        + f"times = {times}"
         + """
-    def interrupt():
-        while not is_over:
-            time.sleep(random.random() * 0.006)
-            os.kill(os.getpid(), signal.SIGINT)
-    async def work():
-        await asyncio.sleep(0)
-        await asyncio.gather(*(asyncio.sleep(0) for _ in range(3)))
-    async def clean_up():
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            _, stuck = await asyncio.wait(tasks, timeout=5)
-            assert not stuck
-    def run_many():
-        while len(runs) < 500 and not loop.is_running():
-            try:
-                runs.append(None)
-                loop.run_until_complete(work())
-            except RuntimeError as error:  # asyncio's: a callback of an earlier run stops this one.
-                assert "stopped before Future completed" in str(error)
-    import os, random, signal, threading, time
-    runs = []
-    is_over = False
-    loop = qtinter.new_event_loop()
-    loop.run_until_complete(work())
-    thread = threading.Thread(target=interrupt)
-    thread.start()
+import random
+runs = []
+is_over = False
+may_interrupt = threading.Event()
+loop = qtinter.new_event_loop()
+
+def interrupt():
     while not is_over:
+        if may_interrupt.wait(0.1):
+            may_interrupt.clear()
+            for pause in (0.006, 0.0003)[:times]:
+                time.sleep(random.random() * pause)
+                os.kill(os.getpid(), signal.SIGINT)
+
+async def work():
+    await asyncio.sleep(0)
+    await asyncio.gather(*(asyncio.sleep(0) for _ in range(3)))
+
+def run_many():
+    while len(runs) < 500 and not loop.is_running():
         try:
-            run_many()
-            is_over = True
-        except KeyboardInterrupt:
-            pass
+            runs.append(None)
+            loop.run_until_complete(work())
+        except RuntimeError as error:  # asyncio's: a callback of an earlier run stops this one.
+            assert "stopped before Future completed" in str(error)
+
+def be_interrupted():
+    global is_over
     while thread.is_alive():
         try:
+            may_interrupt.set()
+            run_many()
+            is_over = True
             thread.join()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # The second one may come here.
             pass
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert signal.set_wakeup_fd(-1) == -1
-    if not loop.is_running():  # Or asyncio was interrupted where a run ends, as it may be without Qt.
-        loop.run_until_complete(clean_up())
-    say("ended")
-    os._exit(0)
-    """.replace("\n    ", "\n")
+
+loop.run_until_complete(work())
+thread = threading.Thread(target=interrupt)
+thread.start()
+while thread.is_alive():
+    try:
+        be_interrupted()
+    except KeyboardInterrupt:
+        pass
+with contextlib.suppress(KeyboardInterrupt):  # One that is still on its way.
+    time.sleep(0.1)
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+assert signal.set_wakeup_fd(-1) == -1
+while not loop.is_running():  # Or asyncio was interrupted where a run ends, as it may be without Qt.
+    with contextlib.suppress(RuntimeError):
+        loop.run_until_complete(work())
+        break
+say("ended")
+os._exit(0)
+"""
     )
     assert (ended.code, ended.lines) == (0, ["ended"]), ended
 

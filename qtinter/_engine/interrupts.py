@@ -36,11 +36,13 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import socket
 import sys
 import threading
+from time import monotonic
 from types import FrameType
 from typing import Any, Callable, Protocol, Union
 
@@ -59,6 +61,10 @@ class Run(Protocol):
 # The signals that programs have handlers for.
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2", "SIGBREAK")
 _MARK = b"\xff"  # No signal has this number.
+
+# Signals that come in less seconds are one: who has started the program may pass it the terminal's.
+_AT_ONCE = 0.01
+
 _NUMBERS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 
 _SPARED_PACKAGES = ("asyncio", "qtinter", "qtpy", "weakref", "_weakrefset")
@@ -81,6 +87,7 @@ class Interrupts:
         self._loop = loop
         self._may_end = may_end  # Whether SIGTERM, which would end the process, may end the run.
         self._is_open = is_open and threading.current_thread() is threading.main_thread()
+        self._marked_at = -math.inf
         self._muted_fd = -1  # The wake-up fd, while a signal is to be delivered again.
         self._handlers: dict[int, Handler] = {}
         if self._is_open:
@@ -146,7 +153,7 @@ class Interrupts:
         self._call(handler, number, frame)
 
     def _call(self, handler: Handler, number: int, frame: FrameType | None) -> None:
-        is_stuck = self._is_mark_unread()
+        is_stuck = self._is_stuck()
         self._mark()
         try:
             if callable(handler):
@@ -184,12 +191,14 @@ class Interrupts:
     # an earlier signal. If not, a slot does not return.
 
     def _mark(self) -> None:
+        self._marked_at = monotonic()
         with contextlib.suppress(OSError):
             self._loop._csock.send(_MARK)
 
-    def _is_mark_unread(self) -> bool:
-        with contextlib.suppress(OSError):
-            return _MARK in self._loop._ssock.recv(4096, socket.MSG_PEEK)
+    def _is_stuck(self) -> bool:
+        if monotonic() - self._marked_at > _AT_ONCE:
+            with contextlib.suppress(OSError):
+                return _MARK in self._loop._ssock.recv(4096, socket.MSG_PEEK)
         return False
 
 
