@@ -143,6 +143,30 @@ def test_whom_asyncio_calls_is_interrupted(kind, modules):
     loop.close()
 
 
+def test_two_at_once_are_one(kind):
+    """Who has started the program may pass on the terminal's signal: the second one ends no slot then."""
+
+    def slot():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        log.append("went on")
+
+    async def main():
+        QtCore.QTimer.singleShot(0, slot)
+        await asyncio.sleep(30)
+
+    log = []
+    loop = kind.qi()
+    task = loop.create_task(main())
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_forever()
+    assert log == ["went on"]
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(task)
+    loop.close()
+
+
 @pytest.mark.linux_only  # Windows takes milliseconds to notice a signal: there would be few.
 @pytest.mark.skipif(qtpy.PYSIDE2, reason="crashes in exec_(), once in some 20,000 runs")
 @pytest.mark.parametrize("times", [1, 2])

@@ -60,13 +60,14 @@ class Run(Protocol):
 
 # The signals that programs have handlers for.
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2", "SIGBREAK")
+_NUMBERS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 _MARK = b"\xff"  # No signal has this number.
 
-# Signals that come in less seconds are one: who has started the program may pass it the terminal's.
+# Signals that come within this many seconds are one Ctrl-C: who has started the program may pass on
+# the terminal's.
 _AT_ONCE = 0.01
 
-_NUMBERS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
-
+# Never interrupted; what the last two do is called by the garbage collector.
 _SPARED_PACKAGES = ("asyncio", "qtinter", "qtpy", "weakref", "_weakrefset")
 
 # Where asyncio calls its own callbacks, or anybody's.
