@@ -12,6 +12,7 @@ import math
 import os
 import signal
 import sys
+import threading
 import time
 import weakref
 from types import CodeType, FrameType
@@ -22,6 +23,10 @@ from .application import has_application
 
 # The functions that Qt calls first when it is woken.
 _called_by_qt: set[CodeType] = set()
+
+# Held while something is connected, or dies that was: PySide2 then goes through tables of all threads
+# without the GIL.
+_connections = threading.RLock()
 
 _LONGEST_TIMER = 24 * 3600 * 1000  # Qt counts milliseconds in a 32-bit int.
 
@@ -76,7 +81,8 @@ class Alarm:
         timer = binding.QtCore.QTimer()
         timer.setSingleShot(True)
         timer.setTimerType(binding.enum(binding.QtCore.Qt, "TimerType", "PreciseTimer"))
-        timer.timeout.connect(_function(self._ring))
+        with _connections:
+            timer.timeout.connect(_function(self._ring))
         return timer
 
     # Without an application there is no timer (PySide has deleted it), and nobody to wait for it.
@@ -119,7 +125,8 @@ class Alarm:
         It is not touched: with the application, PySide deletes the Qt objects made by Python.
         """
         self._due = -math.inf
-        self._timer = None
+        with _connections:
+            self._timer = None
         self._callback = (
             _nothing  # It mostly belongs to who has the alarm: no cycle is left behind.
         )
@@ -139,7 +146,8 @@ class ReadNotifier:
         # Nobody needs the arguments of `activated`, which differ between versions. To a slot that takes
         # none PyQt gives them first, and catches the TypeError; PySide saves the time to make them.
         slot = _function(self._activated, takes_arguments=binding.is_pyqt())
-        self._notifier.activated.connect(slot)
+        with _connections:
+            self._notifier.activated.connect(slot)
 
     def stop(self) -> None:
         """Call back no more."""
@@ -148,7 +156,8 @@ class ReadNotifier:
 
     def close(self) -> None:
         """Stop watching, before the fd is closed. The notifier is destroyed here; see Alarm."""
-        self._notifier = None
+        with _connections:
+            self._notifier = None
 
     def _activated(self) -> None:
         self._callback()
@@ -233,7 +242,8 @@ def call_soon(callback: Callable[[], None]) -> None:
         show_posted_events()
         callback()
 
-    binding.QtCore.QTimer.singleShot(0, call)  # No bound method: see _function().
+    with _connections:
+        binding.QtCore.QTimer.singleShot(0, call)  # No bound method: see _function().
 
 
 def call_later(callback: Callable[[], None]) -> None:
