@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import signal
 import socket
@@ -52,6 +53,21 @@ def interrupt(code, times=1):
     return lines + ended.lines
 
 
+@contextlib.contextmanager
+def interrupted_run(kind, main):
+    """Run `main()` until Ctrl-C ends the run; afterwards its task, the only one, can still be ended."""
+    loop = kind.qi()
+    task = loop.create_task(main())
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(task)
+    yield
+    assert asyncio.all_tasks(loop) == {task}
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(task)
+    loop.close()
+
+
 def called_through(modules, log):
     """A function that interrupts itself, called by functions of these modules, the innermost first."""
 
@@ -78,20 +94,13 @@ def test_asyncio_itself_is_not_interrupted(kind, modules):
     """Ctrl-C in asyncio's own code loses no handle, so that all tasks can be ended; the run ends all the same."""
 
     async def main():
-        loop.call_soon(called_through(modules, log))
-        loop.call_soon(log.append, "next handle")
+        asyncio.get_running_loop().call_soon(called_through(modules, log))
+        asyncio.get_running_loop().call_soon(log.append, "next handle")
         await asyncio.sleep(30)
 
     log = []
-    loop = kind.qi()
-    with pytest.raises(KeyboardInterrupt):
-        loop.run_until_complete(main())
-    assert log == ["went on", "next handle"]
-    (task,) = asyncio.all_tasks(loop)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        loop.run_until_complete(task)
-    loop.close()
+    with interrupted_run(kind, main):
+        assert log == ["went on", "next handle"]
 
 
 def test_finalizers_are_not_interrupted(kind):
@@ -108,15 +117,8 @@ def test_finalizers_are_not_interrupted(kind):
         await asyncio.sleep(30)
 
     log = []
-    loop = kind.qi()
-    task = loop.create_task(main())
-    with pytest.raises(KeyboardInterrupt):
-        loop.run_forever()
-    assert log == ["went on", "and on"]
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        loop.run_until_complete(task)
-    loop.close()
+    with interrupted_run(kind, main):
+        assert log == ["went on", "and on"]
 
 
 @pytest.mark.parametrize(
@@ -128,19 +130,12 @@ def test_whom_asyncio_calls_is_interrupted(kind, modules):
     """Ctrl-C is raised in code of the program that asyncio calls, and in what that calls."""
 
     async def main():
-        loop.call_soon(called_through(modules, log))
+        asyncio.get_running_loop().call_soon(called_through(modules, log))
         await asyncio.sleep(30)
 
     log = []
-    loop = kind.qi()
-    with pytest.raises(KeyboardInterrupt):
-        loop.run_until_complete(main())
-    assert not log
-    (task,) = asyncio.all_tasks(loop)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        loop.run_until_complete(task)
-    loop.close()
+    with interrupted_run(kind, main):
+        assert not log
 
 
 def test_two_at_once_are_one(kind):
@@ -156,15 +151,8 @@ def test_two_at_once_are_one(kind):
         await asyncio.sleep(30)
 
     log = []
-    loop = kind.qi()
-    task = loop.create_task(main())
-    with pytest.raises(KeyboardInterrupt):
-        loop.run_forever()
-    assert log == ["went on"]
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        loop.run_until_complete(task)
-    loop.close()
+    with interrupted_run(kind, main):
+        assert log == ["went on"]
 
 
 @pytest.mark.linux_only  # Windows takes milliseconds to notice a signal: there would be few.
